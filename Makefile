@@ -1,0 +1,78 @@
+# What a person types. Everything below runs in .venv, which the targets make and bring up to date
+# themselves; nothing is written outside .venv, .cache and dist.
+
+PYTHON := .venv/bin/python
+GATES := $(PYTHON) -m scripts.gates
+# More arguments for pytest: make unit ARGS='-k retention -x'
+ARGS ?=
+PYTEST := $(PYTHON) -m pytest --quiet $(ARGS)
+
+.DEFAULT_GOAL := help
+# The targets share .cache and the processors; the gates spread themselves over the latter.
+.NOTPARALLEL:
+.PHONY: help demo demo-clean test gates lint sanity importer build unit integration faults bench \
+	format lock venv venv-base clean distclean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+##  For everybody
+
+demo: venv-base ## back up an embedded PostgreSQL 18 and show what was made
+	@$(PYTHON) -m demo
+
+demo-clean: venv-base ## stop the demo's server and remove all that the demo made
+	@$(PYTHON) -m demo clean
+
+##  For those who work on it
+
+test: gates unit integration faults ## everything that CI runs
+
+lint: venv ## ruff, mypy, ansible-lint, yamllint, shellcheck, antsibull-docs, antsibull-changelog
+	@$(GATES) lint
+
+sanity: venv ## ansible-test sanity, with every Python from 3.9 on that is found
+	@$(GATES) sanity
+
+importer: venv ## what Galaxy checks when the collection is uploaded
+	@$(GATES) importer
+
+build: venv ## the Galaxy artefact and the wheel, in dist/
+	@$(GATES) build
+
+# All four in one go, side by side.
+gates: venv
+	@$(GATES) lint sanity importer build
+
+unit: venv ## tests that need no server
+	@$(PYTEST) tests/unit
+
+integration: venv ## tests against real PostgreSQL servers
+	@$(PYTEST) tests/integration
+
+faults: venv ## tests in which something breaks at the worst moment
+	@$(PYTEST) tests/faults
+
+bench: venv ## measure against the peers; writes benchmarks/*.md
+	@$(PYTHON) -m benchmarks
+
+format: venv ## let ruff format the code and fix what it can
+	@$(PYTHON) -m ruff check --quiet --fix-only .
+	@$(PYTHON) -m ruff format --quiet .
+
+lock: venv ## pin requirements/*.in again after a change (UPGRADE=1: newest versions)
+	@UPGRADE=$(UPGRADE) sh scripts/lock.sh
+
+venv: ## make .venv, or bring it up to date
+	@sh scripts/venv.sh test
+
+venv-base:
+	@sh scripts/venv.sh base
+
+clean: ## remove dist and the results of the gates, so that every one runs again
+	@rm -rf dist .cache/ansible .cache/ansible-test .cache/importer .cache/mypy .cache/passed .cache/pytest \
+		.cache/pythons .cache/ruff .cache/stage .hypothesis
+	@find . -path ./.venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean ## remove .venv and .cache as well
+	@rm -rf .venv .cache

@@ -1,0 +1,287 @@
+# Copyright (c) 2026, baileys.resilience contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Read an archive as a whole: hash its bytes, decode it with PostgreSQL's own program, measure its data."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import select
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Callable
+
+from ..postgres.client import ClientTools
+from ..system.commands import minimal_environment
+from ..system.errors import ArchiveError, MissingDependencyError, ResilienceError
+from ..system.files import create_private, explain_os_error
+from .pipes import Child, stalled
+from .script import Contents, ScriptReader
+
+PIECE_BYTES = 1 << 20
+# Pipes default to 64 KiB, which makes the processes take turns; 1 MiB is what a plain user may ask for.
+PIPE_BYTES = 1 << 20
+
+# Programs that undo the compression of a plain script, and the Debian package each is in.
+_DECOMPRESSORS = {
+    "gzip": (["gzip", "-dc"], "gzip"),
+    "zstd": (["zstd", "-dcq"], "zstd"),
+    "lz4": (["lz4", "-dcq"], "lz4"),
+}
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Size in bytes, SHA-256 and contents of an archive; ``files`` has name -> SHA-256 for a directory."""
+
+    size: int
+    sha256: str
+    contents: Contents
+    files: dict[str, str] = field(default_factory=dict)
+
+
+def decoder_command(archive_format: str, compression: str, tools: ClientTools) -> list[str]:
+    """The program that turns the archive on its standard input into a script on its standard output.
+
+    Raises MissingDependencyError when it is not installed.
+    """
+    if archive_format == "custom":
+        # Only the data: what stands in functions, views and defaults is not what is counted here.
+        return [tools.program("pg_restore"), "--section=data", "--file=-"]
+    if compression == "none":
+        return ["cat"]
+    command, package = _DECOMPRESSORS[compression]
+    if not any(
+        os.access(os.path.join(path, command[0]), os.X_OK) for path in minimal_environment()["PATH"].split(os.pathsep)
+    ):
+        raise MissingDependencyError(
+            f"Reading back a plain archive with {compression} needs the program {command[0]}",
+            stage="version",
+            remedy=f"Install the package {package}, or choose format=custom.",
+        )
+    return command
+
+
+class _ScriptThread:
+    """Reads a decoder's output beside the thread that feeds the decoder: neither waits for the other's work."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._reader = ScriptReader()
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._read, name="script-reader", daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        try:
+            while True:
+                piece = os.read(self._descriptor, PIECE_BYTES)
+                if not piece:
+                    return
+                if self._failure is None:
+                    self._feed(piece)
+        except OSError as error:
+            self._failure = self._failure or error
+
+    def _feed(self, piece: bytes) -> None:
+        try:
+            self._reader.feed(piece)
+        except ResilienceError as error:
+            # The rest is read and dropped, so that the decoder can end by itself.
+            self._failure = error
+
+    def join(self) -> None:
+        self._thread.join()
+
+    def contents(self) -> Contents:
+        if self._failure is not None:
+            raise self._failure
+        return self._reader.finish()
+
+
+class _ArchiveFile:
+    """The file that is being written. Some file systems notice a full disk only when it is synced."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._descriptor = create_private(path)
+
+    def write(self, piece: bytes) -> None:
+        view = memoryview(piece)
+        try:
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+        except OSError as error:
+            raise explain_os_error(error, self._path, "write the archive").at_stage("dump") from error
+
+    def sync(self) -> None:
+        try:
+            os.fsync(self._descriptor)
+        except OSError as error:
+            raise explain_os_error(error, self._path, "write the archive").at_stage("dump") from error
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+def pump(
+    source: int,
+    archive_format: str,
+    compression: str,
+    tools: ClientTools,
+    *,
+    target: str | None = None,
+    stall_timeout: float | None = None,
+    lock_descriptor: int | None = None,
+    judge_source: Callable[[], None] | None = None,
+) -> Decoded:
+    """Read an archive from the descriptor ``source`` to its end; with ``target``, write it there (0600, synced).
+
+    ``judge_source`` is called at the end of the data and raises if what wrote them failed; its words go
+    before the decoder's, which only sees the consequence. Raises ArchiveError when it cannot be decoded.
+    """
+    command = decoder_command(archive_format, compression, tools)
+    keep = (lock_descriptor,) if lock_descriptor is not None else ()
+    digest, size = hashlib.sha256(), 0
+    _enlarge(source)
+    with contextlib.ExitStack() as stack:
+        output = stack.enter_context(contextlib.closing(_ArchiveFile(target))) if target else None
+        decoder = stack.enter_context(Child(command, minimal_environment(), stdin=subprocess.PIPE, pass_fds=keep))
+        _enlarge(decoder.stdin)
+        _enlarge(decoder.stdout)
+        script = _ScriptThread(decoder.stdout)
+        decoding = True
+        for piece in _pieces(source, stall_timeout):
+            digest.update(piece)
+            size += len(piece)
+            if output is not None:
+                output.write(piece)
+            if decoding:
+                decoding = _hand_on(decoder, piece)
+        if output is not None:
+            output.sync()
+        decoder.close_stdin()
+        if judge_source is not None:
+            judge_source()
+        rc = decoder.wait()
+        script.join()
+        _judge_decoder(decoder, rc)
+        contents = script.contents()
+    return Decoded(size, digest.hexdigest(), contents)
+
+
+def read_archive(path: str, archive_format: str, compression: str, tools: ClientTools) -> Decoded:
+    """Hash and decode a finished archive. Raises ArchiveError or ResilienceError."""
+    if archive_format == "directory":
+        return decode_file_set(path, tools)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError as error:
+        raise explain_os_error(error, path, "read the archive") from error
+    try:
+        return pump(descriptor, archive_format, compression, tools)
+    finally:
+        os.close(descriptor)
+
+
+def hash_file(path: str) -> tuple[int, str]:
+    """Size in bytes and SHA-256 of a file."""
+    digest, size = hashlib.sha256(), 0
+    try:
+        with open(path, "rb", buffering=0) as stream:
+            while True:
+                piece = stream.read(PIECE_BYTES)
+                if not piece:
+                    return size, digest.hexdigest()
+                digest.update(piece)
+                size += len(piece)
+    except OSError as error:
+        raise explain_os_error(error, path, "read the archive") from error
+
+
+def hash_file_set(path: str) -> tuple[int, str, dict[str, str]]:
+    """Size, hash and file hashes of a directory archive.
+
+    The hash of the whole is the SHA-256 of the lines ``<sha256>  <name>``, sorted by name: what
+    ``sha256sum * | sha256sum`` prints in that directory.
+    """
+    files: dict[str, str] = {}
+    total = 0
+    try:
+        names = sorted(os.listdir(path))
+    except OSError as error:
+        raise explain_os_error(error, path, "read the archive") from error
+    for name in names:
+        size, files[name] = hash_file(os.path.join(path, name))
+        total += size
+    lines = "".join(f"{files[name]}  {name}\n" for name in names)
+    return total, hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest(), files
+
+
+def decode_file_set(path: str, tools: ClientTools, lock_descriptor: int | None = None) -> Decoded:
+    """Hash and decode a directory archive, read once more after it was written.
+
+    pg_dump itself writes it, by several processes: there is no single stream to ride on.
+    """
+    size, sha256, files = hash_file_set(path)
+    command = [tools.program("pg_restore"), "--format=directory", "--section=data", "--file=-", path]
+    keep = (lock_descriptor,) if lock_descriptor is not None else ()
+    with Child(command, minimal_environment(), pass_fds=keep) as decoder:
+        _enlarge(decoder.stdout)
+        script = _ScriptThread(decoder.stdout)
+        rc = decoder.wait()
+        script.join()
+        _judge_decoder(decoder, rc)
+        contents = script.contents()
+    return Decoded(size, sha256, contents, files)
+
+
+def _pieces(source: int, stall_timeout: float | None) -> Iterator[bytes]:
+    poll = select.poll()
+    poll.register(source, select.POLLIN)
+    while True:
+        if stall_timeout is not None and not poll.poll(stall_timeout * 1000):
+            raise stalled(["pg_dump"], stall_timeout)
+        piece = os.read(source, PIECE_BYTES)
+        if not piece:
+            return
+        yield piece
+
+
+def _hand_on(decoder: Child, piece: bytes) -> bool:
+    view = memoryview(piece)
+    try:
+        while view:
+            view = view[os.write(decoder.stdin, view) :]
+        return True
+    except BrokenPipeError:
+        # It has ended early. Why is asked at the end; the archive is still written and hashed in full.
+        return False
+
+
+def _judge_decoder(decoder: Child, rc: int) -> None:
+    messages = decoder.messages()
+    if rc != 0 or messages:
+        raise ArchiveError(
+            "The archive cannot be decoded: {} ({})".format(messages or "no message", decoder.ending()),
+            stage="verify",
+            remedy="This archive is no backup. Earlier ones were not touched; see the free space and health of "
+            "the disk, then run again.",
+            cmd=decoder.command,
+            rc=rc,
+            stderr=messages,
+        )
+
+
+def _enlarge(descriptor: int) -> None:
+    try:
+        fcntl.fcntl(descriptor, 1031, PIPE_BYTES)  # F_SETPIPE_SZ; named in fcntl only since Python 3.10
+    except OSError:
+        # A file, or a user over the limit of pipe memory: the size is only for speed.
+        return

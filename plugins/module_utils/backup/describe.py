@@ -1,0 +1,149 @@
+# Copyright (c) 2026, baileys.resilience contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The manifest: what an archive claims to be, in a JSON file beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from ..system.errors import ArchiveError
+from ..system.files import explain_os_error, write_private
+from .naming import MANIFEST_SUFFIX
+from .script import Contents
+
+MANIFEST_VERSION = 1
+
+Manifest = dict[str, Any]
+
+# What a reader of any version may rely on; more keys may come with later versions.
+_REQUIRED = {
+    "manifest_version": int,
+    "sequence": int,
+    "state": str,
+    "database": str,
+    "server_version": str,
+    "client_version": str,
+    "snapshot_at": str,
+    "format": str,
+    "compression": str,
+    "size_bytes": int,
+    "sha256": str,
+    "tables": list,
+    "proofs": list,
+}
+
+
+def manifest_path(archive: str) -> str:
+    """Where the manifest of ``archive`` lies."""
+    return archive + MANIFEST_SUFFIX
+
+
+def describe_contents(contents: Contents) -> dict[str, Any]:
+    """The manifest's part on what is in the archive."""
+    return {
+        "tables": [
+            {
+                "schema": table.name[0],
+                "table": table.name[1],
+                "rows": table.rows,
+                "bytes": table.bytes,
+                "digest": table.digest,
+            }
+            for table in contents.tables
+        ],
+        "sequences": [
+            {"sequence": name, "value": value, "called": called} for name, (value, called) in contents.sequences.items()
+        ],
+        "large_objects": {
+            "count": contents.large_objects,
+            "bytes": contents.large_object_bytes,
+            "digest": contents.large_objects_digest,
+        },
+    }
+
+
+def differences(manifest: Mapping[str, Any], contents: Contents) -> list[str]:
+    """What an archive's contents are, other than its manifest says; empty when all agrees."""
+    found = []
+    now = describe_contents(contents)
+    claimed = {(item["schema"], item["table"]): item for item in manifest["tables"]}
+    present = {(item["schema"], item["table"]): item for item in now["tables"]}
+    for name in sorted(set(claimed) | set(present)):
+        label = "table {}.{}".format(*name)
+        if name not in present:
+            found.append(f"{label} is missing")
+        elif name not in claimed:
+            found.append(f"{label} is not in the manifest")
+        elif claimed[name] != present[name]:
+            rows = (claimed[name].get("rows"), present[name]["rows"])
+            found.append(
+                "%s has %d rows, %s expected" % (label, rows[1], rows[0])
+                if rows[0] != rows[1]
+                else f"{label} has other content than when it was backed up"
+            )
+    if manifest.get("sequences") != now["sequences"]:
+        found.append("the values of sequences differ")
+    if manifest.get("large_objects") != now["large_objects"]:
+        found.append("the large objects differ")
+    return found
+
+
+def seal(manifest: Manifest) -> Manifest:
+    """The manifest with its own checksum, by which a later edit shows."""
+    body = {key: value for key, value in manifest.items() if key != "manifest_sha256"}
+    return dict(body, manifest_sha256=_checksum(body))
+
+
+def write_manifest(archive: str, manifest: Manifest) -> None:
+    """Write it beside the archive: sealed, mode 0600, replaced as a whole."""
+    text = json.dumps(seal(manifest), indent=2, ensure_ascii=True)
+    write_private(manifest_path(archive), (text + "\n").encode("ascii"))
+
+
+def read_manifest(archive: str) -> Manifest | None:
+    """The manifest of ``archive``, None if it has none (a foreign file).
+
+    Raises ArchiveError for one that is broken, was edited, or is of a version this release does not know.
+    """
+    path = manifest_path(archive)
+    try:
+        with open(path, "rb") as stream:
+            data = stream.read()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise explain_os_error(error, path, "read the manifest") from error
+    try:
+        manifest = json.loads(data)
+    except ValueError as error:
+        raise _broken(path, "it is not JSON") from error
+    if not isinstance(manifest, dict):
+        raise _broken(path, "it is not a JSON object")
+    if manifest.get("manifest_version") != MANIFEST_VERSION:
+        raise _broken(path, "its manifest_version is %r, not %d" % (manifest.get("manifest_version"), MANIFEST_VERSION))
+    for key, kind in _REQUIRED.items():
+        if not isinstance(manifest.get(key), kind):
+            raise _broken(path, f"{key} is missing or of the wrong type")
+    body = {key: value for key, value in manifest.items() if key != "manifest_sha256"}
+    if manifest.get("manifest_sha256") != _checksum(body):
+        raise _broken(path, "it was edited: its own checksum does not hold")
+    return manifest
+
+
+def _checksum(body: Mapping[str, Any]) -> str:
+    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode("ascii")).hexdigest()
+
+
+def _broken(path: str, why: str) -> ArchiveError:
+    return ArchiveError(
+        f"The manifest {os.path.basename(path)} cannot be trusted: {why}",
+        stage="verify",
+        remedy="Do not restore this archive without a drill; the next newer or older one has its own manifest.",
+    )

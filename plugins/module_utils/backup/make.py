@@ -1,0 +1,318 @@
+# Copyright (c) 2026, baileys.resilience contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The life of a backup, from the version check to the published archive and retention."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from ..postgres.client import ClientTools, choose_client, find_clients
+from ..postgres.settings import ConnectionSettings
+from ..postgres.snapshot import Server, Snapshot, TableName, count_rows, server_session, take_snapshot
+from ..system.errors import LockedError, ResilienceError
+from ..system.files import remove_tree_or_file
+from ..system.lock import exclusive_lock
+from . import catalogue, describe, naming
+from .catalogue import Archive
+from .check import Bounds, check_contents, check_size
+from .decode import decoder_command
+from .dump import Dumped, DumpPlan, plan_dump, run_dump
+from .publish import publish
+from .retain import Decision, decide, period, to_remove
+
+# Fields of BackupRequest that a caller passes on as they are.
+PLAIN_OPTIONS = (
+    "backup_root",
+    "tier",
+    "format",
+    "compression",
+    "compression_level",
+    "jobs",
+    "client_directory",
+    "lock_timeout",
+    "table_lock_timeout",
+    "stall_timeout",
+)
+
+
+@dataclass(frozen=True)
+class BackupRequest:
+    """What to back up, where to, and how. All timeouts are in seconds."""
+
+    source: str
+    settings: ConnectionSettings
+    backup_root: str
+    tier: str = "daily"
+    format: str = "custom"
+    compression: str = "auto"
+    compression_level: int | None = None
+    jobs: int = 1
+    client_directory: str | None = None
+    bounds: Bounds = field(default_factory=Bounds)
+    keep: Mapping[str, int] | None = None
+    lock_timeout: float = 0.0
+    table_lock_timeout: float = 60.0
+    stall_timeout: float = 600.0
+
+
+@dataclass(frozen=True)
+class BackupResult:
+    """What a run made, or (``dry_run``) would make. ``archives`` is the catalogue afterwards."""
+
+    archive: str
+    links: tuple[str, ...]
+    manifest: Mapping[str, Any]
+    decisions: tuple[Decision, ...]
+    archives: tuple[Archive, ...]
+    warnings: tuple[str, ...]
+    duration: float
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class _Meeting:
+    """The session that stays open for the whole run, and what was settled at its beginning."""
+
+    connection: Any
+    server: Server
+    tools: ClientTools
+    plan: DumpPlan
+    warnings: tuple[str, ...]
+
+
+def make_backup(request: BackupRequest) -> BackupResult:
+    """Make, verify and publish one archive, then apply retention.
+
+    Raises ResilienceError with the stage reached; no earlier archive was touched then, and nothing new
+    is published.
+    """
+    started = time.monotonic()
+    try:
+        with _meet(request) as meeting:
+            catalogue.prepare(request.backup_root, _tiers_in_use(request))
+            with exclusive_lock(os.path.join(request.backup_root, catalogue.LOCK_NAME), request.lock_timeout) as lock:
+                return _run(request, meeting, lock, started)
+    except ResilienceError as error:
+        _record_failure(request, error)
+        raise
+
+
+def plan_backup(request: BackupRequest) -> BackupResult:
+    """What ``make_backup`` would do now: same checks, same names, nothing written.
+
+    Whether the run would end well cannot be known: sizes and contents are zero here.
+    """
+    started = time.monotonic()
+    with _meet(request) as meeting:
+        archives = catalogue.read_catalogue(request.backup_root)
+        path, moment = _new_path(request, meeting.plan)
+        manifest: describe.Manifest = {
+            "state": "verified",
+            "sequence": catalogue.next_sequence(archives),
+            "sha256": "not known before the run",
+            "database": meeting.server.database,
+            "format": meeting.plan.format,
+            "compression": meeting.plan.compression,
+            "server_version": str(meeting.server.version),
+            "client_version": str(meeting.tools.version),
+            "database_bytes": meeting.server.database_bytes,
+        }
+        links = _link_tiers(request, archives, moment)
+        made = [
+            Archive(_in_tier(request, tier, path), tier, moment, "verified", 0, manifest)
+            for tier in [request.tier, *links]
+        ]
+        after = (*archives, *made)
+        return BackupResult(
+            archive=path,
+            links=tuple(archive.path for archive in made[1:]),
+            manifest=manifest,
+            decisions=decide(after, request.keep) if request.keep is not None else (),
+            archives=after,
+            warnings=meeting.warnings,
+            duration=time.monotonic() - started,
+            dry_run=True,
+        )
+
+
+@contextlib.contextmanager
+def _meet(request: BackupRequest) -> Iterator[_Meeting]:
+    """Everything that can be refused before anything is touched: client, server, versions, programs."""
+    clients = find_clients(request.client_directory)
+    with server_session(request.settings, clients, request.table_lock_timeout) as (connection, server):
+        tools = choose_client(clients, server.version)
+        plan, warnings = plan_dump(tools, request.format, request.compression, request.compression_level, request.jobs)
+        if plan.format != "directory":
+            decoder_command(plan.format, plan.compression, tools)
+        tools.program("pg_restore")
+        # Waiting for the lock must not hold an old transaction open on the server.
+        connection.rollback()
+        yield _Meeting(connection, server, tools, plan, warnings)
+
+
+def _run(request: BackupRequest, meeting: _Meeting, lock: int, started: float) -> BackupResult:
+    for path in catalogue.leftovers(request.backup_root):
+        remove_tree_or_file(path)
+    catalogue.write_last_run(request.backup_root, "running")
+    archives = catalogue.read_catalogue(request.backup_root)
+    path, moment = _new_path(request, meeting.plan)
+    partial = path + naming.PARTIAL_SUFFIX
+    try:
+        snapshot = take_snapshot(meeting.connection, meeting.server, request.settings)
+        dumped, counts = _dump_and_count(request, meeting, snapshot, partial, lock)
+        check_contents(dumped.decoded, snapshot, counts)
+        plan = meeting.plan
+        warnings = list(meeting.warnings)
+        warnings += check_size(
+            dumped.decoded, plan.format, plan.compression, request.bounds, catalogue.newest(archives)
+        )
+        if dumped.messages:
+            warnings.append("pg_dump warned: {}".format(" ".join(dumped.messages.split())))
+        manifest = _manifest(request, meeting, snapshot, dumped, archives, started)
+        links = publish(
+            partial,
+            path,
+            manifest,
+            [_in_tier(request, tier, path) for tier in _link_tiers(request, archives, moment)],
+        )
+    except BaseException:
+        # Also on an interrupt: what is not whole does not stay.
+        with contextlib.suppress(ResilienceError):
+            remove_tree_or_file(partial)
+        raise
+    catalogue.write_last_run(request.backup_root, "ok")
+    archives = catalogue.read_catalogue(request.backup_root)
+    decisions = decide(archives, request.keep) if request.keep is not None else ()
+    for archive in to_remove(decisions):
+        catalogue.remove_archive(archive)
+    return BackupResult(
+        archive=path,
+        links=tuple(links),
+        manifest=manifest,
+        decisions=decisions,
+        archives=catalogue.read_catalogue(request.backup_root) if to_remove(decisions) else archives,
+        warnings=tuple(warnings),
+        duration=time.monotonic() - started,
+    )
+
+
+def _dump_and_count(
+    request: BackupRequest, meeting: _Meeting, snapshot: Snapshot, partial: str, lock: int
+) -> tuple[Dumped, dict[TableName, int]]:
+    """Dump, while the server counts the rows of the same snapshot in the session that exported it."""
+    with ThreadPoolExecutor(1, "row-counter") as executor:
+        counting = executor.submit(count_rows, snapshot, request.settings)
+        try:
+            dumped = run_dump(
+                meeting.plan,
+                meeting.tools,
+                request.settings,
+                snapshot,
+                partial,
+                lock_timeout=request.table_lock_timeout,
+                stall_timeout=request.stall_timeout,
+                lock_descriptor=lock,
+            )
+        except BaseException:
+            # Nobody waits for the counts of a dump that failed.
+            meeting.connection.cancel()
+            raise
+        return dumped, counting.result()
+
+
+def _manifest(
+    request: BackupRequest,
+    meeting: _Meeting,
+    snapshot: Snapshot,
+    dumped: Dumped,
+    archives: Sequence[Archive],
+    started: float,
+) -> describe.Manifest:
+    decoded, server = dumped.decoded, meeting.server
+    manifest: describe.Manifest = {
+        "manifest_version": describe.MANIFEST_VERSION,
+        "sequence": catalogue.next_sequence(archives),
+        "state": "verified",
+        "source": request.source,
+        "tier": request.tier,
+        "database": server.database,
+        "role": server.user,
+        "host": request.settings.host,
+        "port": request.settings.port,
+        "server_version": str(server.version),
+        "client_version": str(meeting.tools.version),
+        "encoding": server.encoding,
+        "collation": server.collation,
+        "locale_provider": server.locale_provider,
+        "database_bytes": server.database_bytes,
+        "snapshot_at": snapshot.taken_at,
+        "lsn": snapshot.lsn,
+        "format": meeting.plan.format,
+        "compression": meeting.plan.compression,
+        "compression_level": meeting.plan.level,
+        "encryption": None,
+        "arguments": list(dumped.arguments),
+        "messages": dumped.messages,
+        "size_bytes": decoded.size,
+        "content_bytes": decoded.contents.bytes,
+        "sha256": decoded.sha256,
+        "files": decoded.files or None,
+        "rows": decoded.contents.rows,
+        "duration_seconds": round(time.monotonic() - started, 3),
+    }
+    manifest.update(describe.describe_contents(decoded.contents))
+    manifest["proofs"] = []
+    return manifest
+
+
+def _tiers_in_use(request: BackupRequest) -> list[str]:
+    keep = request.keep or {}
+    return [tier for tier in naming.TIERS if tier == request.tier or keep.get(tier, 0) > 0]
+
+
+def _new_path(request: BackupRequest, plan: DumpPlan) -> tuple[str, datetime]:
+    """A name nobody has: two runs in one second, or a clock set back, must not meet."""
+    moment = datetime.now(timezone.utc).replace(microsecond=0)
+    while True:
+        name = naming.archive_name(moment, plan.format, plan.compression)
+        paths = [os.path.join(request.backup_root, tier, name) for tier in naming.TIERS]
+        if not any(os.path.lexists(path) or os.path.lexists(path + naming.PARTIAL_SUFFIX) for path in paths):
+            return os.path.join(request.backup_root, request.tier, name), moment
+        moment += timedelta(seconds=1)
+
+
+def _link_tiers(request: BackupRequest, archives: Sequence[Archive], moment: datetime) -> list[str]:
+    """The longer tiers in which this archive is the first of its week or month."""
+    tiers = []
+    for tier in ("weekly", "monthly"):
+        if tier == request.tier or (request.keep or {}).get(tier, 0) < 1:
+            continue
+        present = {
+            period(tier, archive.time)
+            for archive in archives
+            if archive.tier == tier and archive.counted and archive.time is not None
+        }
+        if period(tier, moment) not in present:
+            tiers.append(tier)
+    return tiers
+
+
+def _in_tier(request: BackupRequest, tier: str, path: str) -> str:
+    return os.path.join(request.backup_root, tier, os.path.basename(path))
+
+
+def _record_failure(request: BackupRequest, error: ResilienceError) -> None:
+    # A lock held by another run says nothing of that run; and a root that is not there has nothing to keep.
+    if isinstance(error, LockedError) or not os.path.isdir(request.backup_root):
+        return
+    with contextlib.suppress(ResilienceError, OSError):
+        catalogue.write_last_run(request.backup_root, "failed", error.message)

@@ -1,0 +1,262 @@
+# Copyright (c) 2026, baileys.resilience contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Read the SQL script that pg_dump and pg_restore write, and measure the data in it.
+
+A script is read once, in pieces of any size, in bounded memory. The rows of a ``COPY`` block are counted
+by their line ends and hashed as they stand, so that a table's digest is simply
+
+    psql -c 'COPY schema.table (columns) TO STDOUT' | sha256sum
+
+in the same row order. Everything outside the blocks passes line by line through a small lexer that knows
+quotes, dollar quotes and comments: a line ``COPY ...`` within a function's body is no block.
+"""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import re
+from dataclasses import dataclass, field
+
+from ..system.errors import ArchiveError
+
+TableName = tuple[str, str]
+
+_COPY_END = b"\n\\.\n"
+_EMPTY_COPY_END = b"\\.\n"
+_COPY_STATEMENT = re.compile(
+    rb'COPY ((?:"(?:[^"]|"")+"|[^\s".(]+))\.((?:"(?:[^"]|"")+"|[^\s".(]+))[ ]+(?:\(.*\) )?FROM stdin;\n\Z', re.DOTALL
+)
+_SETVAL = re.compile(rb"SELECT pg_catalog\.setval\('((?:[^']|'')+)', (-?\d+), (true|false)\);\n\Z", re.DOTALL)
+_ENCODING = re.compile(rb"SET client_encoding = '([A-Za-z0-9_]+)';\n\Z")
+_LO_OPEN = re.compile(rb"SELECT pg_catalog\.lo_open\('(\d+)', \d+\);\n\Z")
+_LO_WRITE = re.compile(rb"SELECT pg_catalog\.lowrite\(0, '\\x([0-9a-f]*)'\);\n\Z")
+# What opens something that may run over the end of the line, or hide such an opening.
+# A word is taken whole, so that the dollars and the e within it open nothing.
+_TOKEN = re.compile(
+    rb"--[^\n]*|/\*|[eE]'|'|\"|\$(?:[A-Za-z_\x80-\xff][\w\x80-\xff]*)?\$|[A-Za-z_\x80-\xff][\w$\x80-\xff]*"
+)
+_OPENING = {text: text.lower() for text in (b"'", b'"', b"e'", b"E'", b"/*")}
+_CLOSING = {
+    b"'": re.compile(rb"'"),
+    b'"': re.compile(rb'"'),
+    b"e'": re.compile(rb"\\.|'", re.DOTALL),
+    b"/*": re.compile(rb"\*/"),
+}
+
+
+@dataclass(frozen=True)
+class TableContent:
+    """What stands in one table's ``COPY`` block. ``digest`` is the SHA-256 of the block, in hexadecimal."""
+
+    name: TableName
+    rows: int
+    bytes: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class Contents:
+    """All data of an archive."""
+
+    tables: tuple[TableContent, ...]
+    sequences: dict[str, tuple[int, bool]] = field(default_factory=dict)
+    large_objects: int = 0
+    large_object_bytes: int = 0
+    large_objects_digest: str | None = None
+
+    @property
+    def rows(self) -> int:
+        """Rows of all tables."""
+        return sum(table.rows for table in self.tables)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all ``COPY`` blocks, uncompressed."""
+        return sum(table.bytes for table in self.tables)
+
+
+class _Block:
+    """A ``COPY`` block while it is being read."""
+
+    def __init__(self, name: TableName) -> None:
+        self.name = name
+        self.bytes = 0
+        self._rows = 0
+        self._hash = hashlib.sha256()
+
+    def take(self, data: bytes, view: memoryview, start: int, end: int) -> None:
+        if end > start:
+            self._hash.update(view[start:end])
+            self._rows += data.count(b"\n", start, end)
+            self.bytes += end - start
+
+    def content(self) -> TableContent:
+        return TableContent(self.name, self._rows, self.bytes, self._hash.hexdigest())
+
+
+class ScriptReader:
+    """Takes a script in pieces by ``feed`` and gives its ``Contents`` at the end by ``finish``."""
+
+    def __init__(self) -> None:
+        self._tables: dict[TableName, TableContent] = {}
+        self._sequences: dict[str, tuple[int, bool]] = {}
+        self._large_objects = 0
+        self._large_object_bytes = 0
+        self._large_objects_hash = hashlib.sha256()
+        self._rest = b""  # the beginning of what the next piece completes
+        self._consumed = 0  # how much of the current piece is dealt with
+        self._opened = b""  # the quote or comment that is open at the end of the last line
+        self._statement = b""  # a COPY statement whose quoted names run over a line end
+        self._encoding = "utf-8"  # of the names; the script states the database's own
+        self._copy: _Block | None = None
+
+    def feed(self, piece: bytes) -> None:
+        """Read the next piece. Raises ArchiveError for what no PostgreSQL program writes."""
+        data = self._rest + piece if self._rest else piece
+        view = memoryview(data)
+        position = 0
+        while True:
+            if self._copy is not None:
+                reached = self._in_copy(self._copy, data, view, position)
+            else:
+                reached = self._outside(data, position)
+            if reached is None:
+                break
+            position = reached
+        self._rest = data[self._consumed :]
+
+    def finish(self) -> Contents:
+        """The contents, once everything was fed. Raises ArchiveError if the script ends within a block."""
+        if self._copy is not None:
+            raise ArchiveError("The data of table %s ends in the middle" % ".".join(self._copy.name), stage="verify")
+        if self._rest or self._statement or self._opened:
+            raise ArchiveError("The script ends in the middle of a statement", stage="verify")
+        return Contents(
+            tables=tuple(self._tables[name] for name in sorted(self._tables)),
+            sequences=dict(sorted(self._sequences.items())),
+            large_objects=self._large_objects,
+            large_object_bytes=self._large_object_bytes,
+            large_objects_digest=self._large_objects_hash.hexdigest() if self._large_objects else None,
+        )
+
+    # -- inside a COPY block: only its end is searched for; this is where all the bytes are
+
+    def _in_copy(self, block: _Block, data: bytes, view: memoryview, position: int) -> int | None:
+        if block.bytes == 0 and data.startswith(_EMPTY_COPY_END, position):
+            return self._end_copy(block, position + len(_EMPTY_COPY_END))
+        end = data.find(_COPY_END, position)
+        if end >= 0:
+            block.take(data, view, position, end + 1)
+            return self._end_copy(block, end + len(_COPY_END))
+        # The last bytes may begin the end marker: they wait for the next piece.
+        safe = max(position, len(data) - (len(_COPY_END) - 1))
+        block.take(data, view, position, safe)
+        self._consumed = safe
+        return None
+
+    def _end_copy(self, block: _Block, position: int) -> int:
+        self._tables[block.name] = block.content()
+        self._copy = None
+        return position
+
+    # -- outside: line by line
+
+    def _outside(self, data: bytes, position: int) -> int | None:
+        end = data.find(b"\n", position) + 1
+        self._consumed = position
+        if end == 0:
+            return None
+        line = data[position:end]
+        if self._statement:
+            self._copy_statement(self._statement + line)
+        elif not self._opened and line.startswith(b"COPY "):
+            self._copy_statement(line)
+        else:
+            if not self._opened and line.startswith(b"SELECT pg_catalog."):
+                self._function_call(line)
+            elif not self._opened and line.startswith(b"SET client_encoding"):
+                self._set_encoding(line)
+            self._opened = _open_after(self._opened, line)
+        return end
+
+    def _copy_statement(self, statement: bytes) -> None:
+        if statement.count(b'"') % 2 or not statement.endswith(b" FROM stdin;\n"):
+            self._statement = statement
+            return
+        match = _COPY_STATEMENT.match(statement)
+        if not match:
+            raise ArchiveError(
+                "Cannot read the statement {!r}".format(statement[:200].decode("utf-8", "replace")), stage="verify"
+            )
+        name = (self._text(_unquote(match.group(1))), self._text(_unquote(match.group(2))))
+        if name in self._tables:
+            raise ArchiveError("The data of table {}.{} stands in it twice".format(*name), stage="verify")
+        self._statement = b""
+        self._copy = _Block(name)
+
+    def _function_call(self, line: bytes) -> None:
+        written = _LO_WRITE.match(line)
+        if written:
+            content = bytes.fromhex(written.group(1).decode("ascii"))
+            self._large_objects_hash.update(content)
+            self._large_object_bytes += len(content)
+            return
+        opened = _LO_OPEN.match(line)
+        if opened:
+            # The number and where its content begins are part of the digest: moved bytes must show.
+            self._large_objects_hash.update(b"\n%s %d\n" % (opened.group(1), self._large_object_bytes))
+            self._large_objects += 1
+            return
+        set_value = _SETVAL.match(line)
+        if set_value:
+            name = self._text(set_value.group(1)).replace("''", "'")
+            self._sequences[name] = (int(set_value.group(2)), set_value.group(3) == b"true")
+
+    def _set_encoding(self, line: bytes) -> None:
+        match = _ENCODING.match(line)
+        if not match:
+            return
+        # PostgreSQL's names are Python's, but for the Windows code pages and "no encoding at all".
+        name = match.group(1).decode("ascii").lower()
+        name = {"sql_ascii": "utf-8", "win": "cp1251", "alt": "cp866"}.get(name, name.replace("win", "cp"))
+        try:
+            self._encoding = codecs.lookup(name).name
+        except LookupError as error:
+            raise ArchiveError(f"Cannot read names in the encoding {name}", stage="verify") from error
+
+    def _text(self, name: bytes) -> str:
+        return name.decode(self._encoding, "surrogateescape")
+
+
+def _open_after(opened: bytes, line: bytes) -> bytes:
+    """What is still open at the end of ``line``, given what was open at its beginning."""
+    position = 0
+    while True:
+        if opened:
+            position = _close(opened, line, position)
+            if position < 0:
+                return opened
+        token = _TOKEN.search(line, position)
+        if not token:
+            return b""
+        position = token.end()
+        text = token.group()
+        opened = _OPENING.get(text, text if text.startswith(b"$") else b"")
+
+
+def _close(opened: bytes, line: bytes, position: int) -> int:
+    """Where in ``line`` that which is open ends; -1 if it does not."""
+    if opened.startswith(b"$"):
+        found = line.find(opened, position)
+        return found + len(opened) if found >= 0 else -1
+    for match in _CLOSING[opened].finditer(line, position):
+        if not match.group().startswith(b"\\"):
+            return match.end()
+    return -1
+
+
+def _unquote(name: bytes) -> bytes:
+    return name[1:-1].replace(b'""', b'"') if name.startswith(b'"') else name

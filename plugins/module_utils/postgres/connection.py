@@ -1,0 +1,132 @@
+# Copyright (c) 2026, baileys.resilience contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Open a session, three times if need be, and make it see what pg_dump sees."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any, Callable, TypeVar
+
+from ..system.errors import ConnectionFailedError, MissingDependencyError
+from .client import NO_RESPONSE, REJECTING, ClientTools, find_clients, ping
+from .settings import ConnectionSettings
+
+try:
+    import psycopg2
+except ImportError:
+    # Said by name when a connection is wanted; a module's documentation is read without it.
+    HAS_PSYCOPG2 = False
+else:
+    HAS_PSYCOPG2 = True
+
+Result = TypeVar("Result")
+
+# Requirements row 14: three attempts, waits of 100 and 200 ms, doubling.
+ATTEMPTS = 3
+FIRST_WAIT_SECONDS = 0.1
+
+# Connection failure, connection does not exist, cannot connect now (starting up or shutting down).
+TRANSIENT_STATES = ("08006", "08003", "57P03")
+
+# Words of libpq and the server -> what to do. The first that fits is shown.
+_REMEDIES = (
+    ("password authentication failed", "Check login_user and login_password (or POSTGRES_USER and POSTGRES_PASSWORD)."),
+    ("no password supplied", "Give login_password, or POSTGRES_PASSWORD in the env_file."),
+    ("certificate has expired", "The server's certificate has expired: have the provider renew it."),
+    ("certificate verify failed", "Check that ca_cert is the provider's root certificate and the server's is current."),
+    ("does not match host name", "Use the host name that stands in the server's certificate."),
+    ("root certificate file", "Put the provider's root certificate where ca_cert points."),
+    ("does not support SSL", "Use ssl_mode=disable for a server without TLS, or turn TLS on there."),
+    ("does not exist", "Check the names of database and role."),
+    ("pg_hba.conf", "Have this host, role and database allowed in the server's access rules."),
+    ("remaining connection slots", "All connections are taken: stop what holds them, or raise the limit."),
+    ("too many connections", "All connections are taken: stop what holds them, or raise the limit."),
+    ("too many clients", "All connections are taken: stop what holds them, or raise the limit."),
+    ("unsupported startup parameter", "Connect to the server itself: a pooler cannot share a snapshot."),
+    ("could not translate host name", "Check login_host and this host's name resolution."),
+    ("refused", "Check host and port, and that the server is running."),
+    ("timeout expired", "Check the network path and firewall to the server."),
+)
+
+
+def connect(settings: ConnectionSettings, clients: Sequence[ClientTools] | None = None) -> Any:
+    """A psycopg2 connection. Tries again only where waiting may help; raises ConnectionFailedError.
+
+    ``clients`` are the installed tools whose pg_isready tells the two apart; looked up if not given.
+    """
+    return with_retries(lambda: _connect_once(settings, clients))
+
+
+def with_retries(
+    action: Callable[[], Result],
+    attempts: int = ATTEMPTS,
+    first_wait: float = FIRST_WAIT_SECONDS,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Result:
+    """Run ``action``; repeat it after a transient connection failure, and after nothing else.
+
+    Waits are in seconds and double. The last failure is raised with the number of attempts in its words.
+    """
+    for attempt in range(1, attempts + 1):
+        try:
+            return action()
+        except ConnectionFailedError as error:
+            if not error.transient:
+                raise
+            if attempt == attempts:
+                error.message += " (%d attempts)" % attempts
+                error.args = (error.message,)
+                raise
+            sleep(first_wait * 2 ** (attempt - 1))
+    raise ValueError("attempts must be at least 1")
+
+
+def _connect_once(settings: ConnectionSettings, clients: Sequence[ClientTools] | None) -> Any:
+    if not HAS_PSYCOPG2:
+        raise MissingDependencyError(
+            "The Python package psycopg2 is not installed for this interpreter",
+            stage="connect",
+            remedy="Install python3-psycopg2 (Debian, Ubuntu) or psycopg2-binary (pip).",
+        )
+    try:
+        return psycopg2.connect(settings.driver_dsn())
+    except psycopg2.Error as error:
+        words = " ".join(str(error).split())
+        raise ConnectionFailedError(
+            f"Cannot connect to {settings.describe()}: {words}",
+            transient=isinstance(error, psycopg2.OperationalError) and _may_pass(settings, clients),
+            stage="connect",
+            remedy=remedy_for(words),
+        ) from error
+
+
+def _may_pass(settings: ConnectionSettings, clients: Sequence[ClientTools] | None) -> bool:
+    # psycopg2 has no SQLSTATE for a failed connection, and the server's words come in its own language.
+    try:
+        status = ping(find_clients() if clients is None else clients, settings)
+    except MissingDependencyError:
+        return False
+    return status in (REJECTING, NO_RESPONSE)
+
+
+def translate(error: Exception, settings: ConnectionSettings, doing: str) -> ConnectionFailedError:
+    """A psycopg2 error that came up within a session, in our words."""
+    words = " ".join(str(error).split())
+    state = getattr(error, "pgcode", None)
+    lost = state in TRANSIENT_STATES or (
+        state is None and isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError))
+    )
+    return ConnectionFailedError(
+        f"Cannot {doing} on {settings.describe()}: {words}", transient=lost, remedy=remedy_for(words)
+    )
+
+
+def remedy_for(words: str) -> str | None:
+    """What to do about a message of libpq or the server, None if we do not know it."""
+    for part, remedy in _REMEDIES:
+        if part in words:
+            return remedy
+    return None

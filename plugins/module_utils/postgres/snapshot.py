@@ -1,0 +1,237 @@
+# Copyright (c) 2026, baileys.resilience contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The moment a backup shows: a snapshot exported for pg_dump, and what the server itself counts in it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..system.errors import ResilienceError
+from .client import ClientTools
+from .connection import connect, translate, with_retries
+from .settings import ConnectionSettings
+from .version import Version, from_number
+
+try:
+    import psycopg2
+    from psycopg2 import sql
+except ImportError:
+    # connection.py says so by name before anything here is reached.
+    HAS_PSYCOPG2 = False
+else:
+    HAS_PSYCOPG2 = True
+
+# One statement counts this many tables: a round trip to another datacentre each would take minutes for
+# thousands of tables, and a single statement over all of them would plan for as long.
+TABLES_PER_COUNT = 100
+
+TableName = tuple[str, str]  # schema, table; as the catalogue has them, unquoted
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table whose rows pg_dump will write. ``filtered``: of an extension, dumped only in part."""
+
+    name: TableName
+    filtered: bool
+
+
+@dataclass(frozen=True)
+class Server:
+    """What a plain role can learn of the server and the database at the start of a session."""
+
+    version: Version
+    database: str
+    user: str
+    encoding: str
+    collation: str
+    locale_provider: str
+    in_recovery: bool
+    database_bytes: int | None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """An exported snapshot: valid for pg_dump as long as its session stays in the transaction."""
+
+    identifier: str
+    taken_at: str
+    lsn: str | None
+    server: Server
+    tables: tuple[Table, ...]
+    large_objects: int
+    connection: Any
+
+
+def read_server(connection: Any) -> Server:
+    """Version, names and locale of the connected database."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT current_setting('server_version_num')::int, d.datname, current_user,
+                   pg_catalog.pg_encoding_to_char(d.encoding), d.datcollate,
+                   pg_catalog.to_jsonb(d) ->> 'datlocprovider', pg_catalog.pg_is_in_recovery(),
+                   CASE WHEN pg_catalog.has_database_privilege(d.oid, 'CONNECT')
+                        THEN pg_catalog.pg_database_size(d.oid) END
+            FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()
+            """
+        )
+        number, database, user, encoding, collation, provider, in_recovery, size = cursor.fetchone()
+    providers = {"c": "libc", "i": "icu", "b": "builtin", None: "libc"}
+    return Server(
+        version=from_number(number),
+        database=database,
+        user=user,
+        encoding=encoding,
+        collation=collation,
+        locale_provider=providers.get(provider, str(provider)),
+        in_recovery=in_recovery,
+        database_bytes=size,
+    )
+
+
+@contextlib.contextmanager
+def server_session(
+    settings: ConnectionSettings, clients: Sequence[ClientTools], lock_timeout: float
+) -> Iterator[tuple[Any, Server]]:
+    """A read-only, repeatable-read session pinned as pg_dump pins its own, and the server it met.
+
+    ``lock_timeout`` is in seconds. Raises ConnectionFailedError.
+    """
+
+    def open_session() -> tuple[Any, Server]:
+        connection = connect(settings, clients)
+        try:
+            _pin(connection, lock_timeout)
+            return connection, read_server(connection)
+        except psycopg2.Error as error:
+            connection.close()
+            raise translate(error, settings, "read the server's version").at_stage("connect") from error
+
+    connection, server = with_retries(open_session)
+    try:
+        yield connection, server
+    finally:
+        connection.close()
+
+
+def _pin(connection: Any, lock_timeout: float) -> None:
+    connection.set_session(isolation_level="REPEATABLE READ", readonly=True, autocommit=False)
+    # The session that exports a snapshot must not be ended by a timeout of the role or the database,
+    # and a policy must make it fail, not see less (facts: row_security, idle_in_transaction).
+    pins = {
+        "statement_timeout": "0",
+        "idle_in_transaction_session_timeout": "0",
+        "row_security": "off",
+        "synchronize_seqscans": "off",
+        "lock_timeout": "%dms" % round(lock_timeout * 1000),
+        "search_path": "pg_catalog",
+        "client_encoding": "UTF8",
+    }
+    if connection.server_version >= 170000:
+        pins["transaction_timeout"] = "0"
+    with connection.cursor() as cursor:
+        for name, value in pins.items():
+            cursor.execute("SELECT pg_catalog.set_config(%s, %s, false)", (name, value))
+    # Committed, so that the settings outlive this transaction and the snapshot begins with the next one.
+    connection.commit()
+
+
+def take_snapshot(connection: Any, server: Server, settings: ConnectionSettings) -> Snapshot:
+    """Export a snapshot and list what a complete dump of it must contain.
+
+    Raises ResilienceError when the role cannot read everything: a table it may not read, or one whose
+    rows a policy hides from it (pg_dump would fail, and a count would silently see less).
+    """
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """
+                SELECT pg_catalog.pg_export_snapshot(),
+                       pg_catalog.to_char(pg_catalog.now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+                       CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()
+                            ELSE pg_catalog.pg_current_wal_lsn() END::text
+                """
+            )
+            identifier, taken_at, lsn = cursor.fetchone()
+            tables = _tables(cursor, server)
+            cursor.execute("SELECT pg_catalog.count(*) FROM pg_catalog.pg_largeobject_metadata")
+            large_objects = cursor.fetchone()[0]
+    except psycopg2.Error as error:
+        raise translate(error, settings, "take a snapshot").at_stage("snapshot") from error
+    return Snapshot(identifier, taken_at, lsn, server, tables, large_objects, connection)
+
+
+def _tables(cursor: Any, server: Server) -> tuple[Table, ...]:
+    cursor.execute(
+        """
+        SELECT n.nspname, c.relname,
+               EXISTS (SELECT FROM pg_catalog.pg_depend d
+                       WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid
+                         AND d.deptype = 'e'),
+               EXISTS (SELECT FROM pg_catalog.pg_extension e WHERE c.oid = ANY (e.extconfig)),
+               pg_catalog.has_table_privilege(c.oid, 'SELECT')
+                 AND pg_catalog.has_schema_privilege(n.oid, 'USAGE'),
+               pg_catalog.row_security_active(c.oid),
+               c.relpersistence = 'u'
+        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind = 'r' AND c.relpersistence <> 't'
+          AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+        ORDER BY 1, 2
+        """
+    )
+    tables: list[Table] = []
+    unreadable: list[str] = []
+    hidden: list[str] = []
+    for schema, name, of_extension, configuration, readable, policed, unlogged in cursor.fetchall():
+        if (of_extension and not configuration) or (unlogged and server.in_recovery):
+            # pg_dump leaves these out: CREATE EXTENSION makes the first, a standby cannot read the second.
+            continue
+        if not readable:
+            unreadable.append(f"{schema}.{name}")
+        elif policed:
+            hidden.append(f"{schema}.{name}")
+        tables.append(Table((schema, name), of_extension))
+    if unreadable:
+        raise ResilienceError(
+            f"The role {server.user} may not read {_some(unreadable)}",
+            stage="snapshot",
+            remedy=f"As the tables' owner: GRANT USAGE ON SCHEMA and GRANT SELECT ON these tables TO {server.user}; or back up "
+            "as their owner.",
+        )
+    if hidden:
+        raise ResilienceError(
+            f"Row level security hides rows of {_some(hidden)} from the role {server.user}, so a backup by it would be incomplete",
+            stage="snapshot",
+            remedy=f"Back up as the owner of these tables, or have an administrator run: ALTER ROLE {server.user} BYPASSRLS. "
+            "(An owner is filtered too where FORCE ROW LEVEL SECURITY is set.)",
+        )
+    return tuple(tables)
+
+
+def count_rows(snapshot: Snapshot, settings: ConnectionSettings) -> dict[TableName, int]:
+    """Rows of every table in this snapshot, counted by the server. Raises ConnectionFailedError."""
+    counts: dict[TableName, int] = {}
+    names = [table.name for table in snapshot.tables]
+    try:
+        with snapshot.connection.cursor() as cursor:
+            for first in range(0, len(names), TABLES_PER_COUNT):
+                part = names[first : first + TABLES_PER_COUNT]
+                count = sql.SQL("SELECT {}, count(*) FROM ONLY {}")
+                queries = [count.format(sql.Literal(index), sql.Identifier(*name)) for index, name in enumerate(part)]
+                cursor.execute(sql.SQL(" UNION ALL ").join(queries))
+                for index, rows in cursor.fetchall():
+                    counts[part[index]] = rows
+    except psycopg2.Error as error:
+        raise translate(error, settings, "count rows").at_stage("snapshot") from error
+    return counts
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:5])
+    return shown + (" and %d more" % (len(names) - 5) if len(names) > 5 else "")

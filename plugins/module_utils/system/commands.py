@@ -1,0 +1,124 @@
+# Copyright (c) 2026, baileys.resilience contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Run programs: a list of words, a minimal environment, and an end that is noticed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from .errors import MissingDependencyError, ProgramFailedError
+
+# What a PostgreSQL client may need of its surroundings; everything else stays behind.
+KEPT_VARIABLES = ("HOME", "PATH", "TMPDIR", "LD_LIBRARY_PATH", "KRB5CCNAME", "KRB5_CONFIG")
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# Enough for every message a person reads; the end is what tells the cause.
+STDERR_LIMIT = 8000
+
+
+def minimal_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of every child: the few kept variables, ``LC_ALL=C``, and ``extra``."""
+    environment = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    environment.setdefault("PATH", DEFAULT_PATH)
+    environment["LC_ALL"] = "C"
+    environment.update(extra or {})
+    return environment
+
+
+def ending_with_parent(command: Sequence[str]) -> list[str]:
+    """The command, run so that the kernel ends it when its parent dies, however that dies.
+
+    By util-linux's setpriv rather than by code between fork and exec, which is unsafe beside threads. Where
+    there is no setpriv, the end of the pipes does the same for every program that reads or writes one.
+    """
+    setpriv = shutil.which("setpriv", path=minimal_environment()["PATH"])
+    return [setpriv, "--pdeathsig", "TERM", "--", *command] if setpriv else list(command)
+
+
+def start(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    stdin: int = subprocess.DEVNULL,
+    stdout: int = subprocess.PIPE,
+    stderr: int = subprocess.PIPE,
+    pass_fds: tuple[int, ...] = (),
+) -> subprocess.Popen[bytes]:
+    """Start a program whose streams the caller serves; it never outlives this process.
+
+    Call it from the main thread: the kernel ties the child's end to the thread that started it.
+    Raises MissingDependencyError when the program is not there.
+    """
+    try:
+        return subprocess.Popen(
+            ending_with_parent(command),
+            env=dict(environment),
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            pass_fds=pass_fds,
+        )
+    except OSError as error:
+        raise MissingDependencyError(
+            f"Cannot run {command[0]}: {error.strerror or error}",
+            remedy="Install the package that provides it, or correct the path.",
+            cmd=command,
+        ) from error
+
+
+@dataclass(frozen=True)
+class Completed:
+    """What a program left behind: its exit status (negative: the signal that ended it) and its words."""
+
+    command: tuple[str, ...]
+    rc: int
+    stdout: str
+    stderr: str
+
+
+def run(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    timeout: float | None = None,
+    pass_fds: tuple[int, ...] = (),
+) -> Completed:
+    """Run a short program to its end. ``timeout`` is in seconds; a program that exceeds it is killed.
+
+    Raises MissingDependencyError when it is not there, ProgramFailedError on the timeout. Its exit status
+    is for the caller to judge.
+    """
+    process = start(command, environment, pass_fds=pass_fds)
+    with process:
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired as error:
+            process.kill()
+            process.communicate()
+            raise ProgramFailedError(
+                f"{os.path.basename(command[0])} did not end within {timeout or 0:g} s and was stopped",
+                remedy="See why it hangs by running it by hand.",
+                cmd=command,
+            ) from error
+    return Completed(
+        command=tuple(command),
+        rc=process.returncode,
+        stdout=out.decode("utf-8", "replace"),
+        stderr=err.decode("utf-8", "replace"),
+    )
+
+
+def how_it_ended(rc: int) -> str:
+    """Exit status in words: ``exit status 1`` or ``killed by SIGKILL``."""
+    if rc >= 0:
+        return "exit status %d" % rc
+    try:
+        return f"killed by {signal.Signals(-rc).name}"
+    except ValueError:
+        return "killed by signal %d" % -rc

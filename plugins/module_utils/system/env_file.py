@@ -1,0 +1,57 @@
+# Copyright (c) 2026, baileys.resilience contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Read a ``.env`` file exactly as the application does, that is, as Node's dotenv does.
+
+A password that the application reads one way and the backup another is an outage with a good backup
+script in it. The grammar below is that of dotenv 16 and 17 (its ``LINE`` expression and ``parse``).
+"""
+
+from __future__ import annotations
+
+import re
+
+from .errors import SettingsError
+from .files import explain_os_error
+
+_LINE = re.compile(
+    r"""
+    ^\s*(?:export\s+)?([\w.-]+)             # the name
+    (?:\s*=\s*?|:\s+?)                      # "=" or ": "
+    (\s*'(?:\\'|[^'])*'                     # 'as it stands'
+     |\s*"(?:\\"|[^"])*"                    # "with \n and \r expanded"
+     |\s*`(?:\\`|[^`])*`                    # `as it stands`
+     |[^\#\r\n]+)?                          # bare, up to a "#"
+    \s*(?:\#.*)?$""",
+    re.MULTILINE | re.VERBOSE | re.ASCII,
+)
+_QUOTED = re.compile(r"^(['\"`])([\s\S]*)\1$")
+
+
+def parse_env(text: str) -> dict[str, str]:
+    """The variables of a ``.env`` text; of a name given twice the last one stands."""
+    values: dict[str, str] = {}
+    for match in _LINE.finditer(text.replace("\r\n", "\n").replace("\r", "\n")):
+        value = (match.group(2) or "").strip()
+        double_quoted = value.startswith('"')
+        value = _QUOTED.sub(r"\2", value)
+        if double_quoted:
+            value = value.replace("\\n", "\n").replace("\\r", "\r")
+        values[match.group(1)] = value
+    return values
+
+
+def read_env_file(path: str) -> dict[str, str]:
+    """Read the file at ``path``. Raises ResilienceError if it cannot be read or is not UTF-8 text."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return parse_env(stream.read())
+    except OSError as error:
+        raise explain_os_error(error, path, "read the env_file").at_stage("settings") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(
+            "The env_file %s is not UTF-8 text (byte %d)" % (path, error.start),
+            stage="settings",
+            remedy="Save it as UTF-8.",
+        ) from error

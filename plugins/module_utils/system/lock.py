@@ -1,0 +1,61 @@
+# Copyright (c) 2026, baileys.resilience contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One run at a time: an advisory lock that dies with the last process that holds it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+
+from .errors import LockedError
+from .files import PRIVATE_FILE_MODE, explain_os_error
+
+POLL_SECONDS = 0.1
+
+
+@contextlib.contextmanager
+def exclusive_lock(path: str, timeout: float) -> Iterator[int]:
+    """Hold the lock at ``path`` while the block runs; yields the descriptor.
+
+    The descriptor is inheritable, to be passed on to child processes (``pass_fds``): a child that outlives
+    a killed parent keeps the lock until it has ended too. The file itself stays; a lock left by a dead
+    process blocks nobody, since the kernel drops it. ``timeout`` is in seconds, 0 for not waiting.
+
+    Raises LockedError when another run still holds the lock after ``timeout`` seconds.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, PRIVATE_FILE_MODE)
+    except OSError as error:
+        raise explain_os_error(error, path, "open the lock").at_stage("lock") from error
+    try:
+        _acquire(descriptor, path, timeout)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _acquire(descriptor: int, path: str, timeout: float) -> None:
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES, errno.EINTR):
+                raise explain_os_error(error, path, "lock").at_stage("lock") from error
+        if time.monotonic() >= deadline:
+            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            raise LockedError(
+                f"Another run (process {holder}) holds {path}; waited {timeout:g} s",
+                stage="lock",
+                remedy="Wait for that run to end, or raise lock_timeout. A lock of a dead process never blocks.",
+            )
+        time.sleep(min(POLL_SECONDS, max(0.0, deadline - time.monotonic())))
