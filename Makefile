@@ -3,7 +3,7 @@
 
 PYTHON := .venv/bin/python
 GATES := $(PYTHON) -m scripts.gates
-# More arguments for pytest: make unit ARGS='-k retention -x'
+# More arguments for pytest and the benchmarks: make unit ARGS='-k retention -x', make bench ARGS='--quick'
 ARGS ?=
 PYTEST := $(PYTHON) -m pytest --quiet $(ARGS)
 
@@ -53,8 +53,8 @@ integration: venv ## tests against real PostgreSQL servers
 faults: venv ## tests in which something breaks at the worst moment
 	@$(PYTEST) tests/faults
 
-bench: venv ## measure against the peers; writes benchmarks/*.md
-	@$(PYTHON) -m benchmarks
+bench: venv ## measure against the peers; writes benchmarks/results.* (short: ARGS=--quick)
+	@$(PYTHON) -m benchmarks $(ARGS)
 
 format: venv ## let ruff format the code and fix what it can
 	@$(PYTHON) -m ruff check --quiet --fix-only .
@@ -71,7 +71,7 @@ venv-base:
 
 clean: ## remove dist and the results of the gates, so that every one runs again
 	@rm -rf dist .cache/ansible .cache/ansible-test .cache/importer .cache/mypy .cache/passed .cache/pytest \
-		.cache/pythons .cache/ruff .cache/stage .hypothesis
+		.cache/pythons .cache/ruff .cache/shipped .cache/stage .hypothesis
 	@find . -path ./.venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## remove .venv and .cache as well

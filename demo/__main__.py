@@ -133,6 +133,8 @@ def show(console: Console) -> None:
     assert newest.manifest is not None
     manifest = newest.manifest
     about = Table(title="The newest backup", show_header=False, title_justify="left")
+    about.add_column()
+    about.add_column(overflow="fold")
     for label, value in (
         ("archive", os.path.relpath(newest.path, ROOT)),
         ("state", newest.state),
@@ -154,7 +156,7 @@ def show(console: Console) -> None:
         )
     kept = Table(title="Retention", title_justify="left")
     for heading in ("archive", "state", "stays because"):
-        kept.add_column(heading)
+        kept.add_column(heading, overflow="fold")
     for decision in retain.decide(archives, retain.DEFAULT_KEEP, catalogue.read_last_run(root)):
         kept.add_row(os.path.relpath(decision.archive.path, root), decision.archive.state, decision.reason)
     totals = tell.statistics(archives)

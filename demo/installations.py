@@ -79,11 +79,11 @@ def account_for_server() -> Account | None:
 
 
 def reachable_by_everybody(path: Path) -> bool:
-    """Tell whether any account may traverse to `path` and read (or run) it."""
-    path = path.resolve()
-    passable = all(parent.stat().st_mode & stat.S_IXOTH for parent in path.parents)
+    """Tell whether any account may traverse to `path` (links included) and read (or run) it."""
+    written, real = Path(os.path.abspath(path)), path.resolve()
+    passable = all(parent.stat().st_mode & stat.S_IXOTH for parent in (*written.parents, *real.parents))
     wanted = stat.S_IROTH | stat.S_IXOTH
-    return passable and path.stat().st_mode & wanted == wanted
+    return passable and real.stat().st_mode & wanted == wanted
 
 
 def copy_for_everybody(bin_directory: Path, destination: Path) -> Path:
@@ -101,7 +101,7 @@ def copy_for_everybody(bin_directory: Path, destination: Path) -> Path:
     libraries = package.parent / f"{package.name}.libs"
     if libraries.is_dir():
         shutil.copytree(libraries, destination / libraries.name, symlinks=True)
-    for path in [destination, *destination.rglob("*")]:
+    for path in destination.rglob("*"):
         if not path.is_symlink():
             runnable = path.is_dir() or path.stat().st_mode & stat.S_IXUSR
             path.chmod(0o755 if runnable else 0o644)

@@ -62,6 +62,8 @@ class PostgresServer:
     directory
         Where the data is kept. Without it a private temporary directory is made, and removed by
         `close`. With it the data stays, and a later server on the same directory finds it again.
+    temporary_base
+        Where private temporary directories are made (default: the system's place for them).
     port
         TCP port (and name of the socket); a free one by default.
     listen_addresses
@@ -75,7 +77,7 @@ class PostgresServer:
     tls
         Switches TLS on with this certificate. The files are copied at each start.
     durable
-        False switches fsync and its relatives off: quicker, and a power cut loses the data.
+        False switches fsync off: quicker. Commits outlive a crash of the server, not a power cut.
     initdb_options
         Further options of initdb, such as `--wal-segsize=1`.
     template_cache
@@ -90,6 +92,7 @@ class PostgresServer:
         bin_directory: Path,
         *,
         directory: Path | None = None,
+        temporary_base: Path | None = None,
         port: int | None = None,
         listen_addresses: str = "127.0.0.1",
         settings: Mapping[str, object] | None = None,
@@ -112,6 +115,7 @@ class PostgresServer:
         self.port = port or 0
         self._port_is_fixed = port is not None
         self._template_cache = template_cache
+        self._temporary_base = temporary_base
         self._removals: list[Path] = []
         self.directory = self._prepared_directory(directory)
         self.data_directory = self.directory / "data"
@@ -221,7 +225,7 @@ class PostgresServer:
 
     def _prepared_directory(self, directory: Path | None) -> Path:
         if directory is None:
-            return self._private_temporary_directory()
+            return self._private_temporary_directory(self._temporary_base)
         directory = Path(os.path.abspath(directory))
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self.account is not None and not reachable_by_everybody(directory.parent):
@@ -236,13 +240,13 @@ class PostgresServer:
     def _prepared_socket_directory(self) -> Path:
         directory = self.directory / "socket"
         if len(os.fsencode(directory)) > LONGEST_SOCKET_DIRECTORY:
-            return self._private_temporary_directory()
+            return self._private_temporary_directory(self._temporary_base)
         directory.mkdir(mode=0o700, exist_ok=True)
         self._give_to_account(directory)
         return directory
 
-    def _private_temporary_directory(self) -> Path:
-        base = Path(tempfile.gettempdir())
+    def _private_temporary_directory(self, base: Path | None = None) -> Path:
+        base = base or Path(tempfile.gettempdir())
         if self.account is not None and not reachable_by_everybody(base):
             base = Path("/tmp")
         directory = Path(tempfile.mkdtemp(prefix="resilience-postgres-", dir=base))
@@ -258,9 +262,10 @@ class PostgresServer:
         """Return a directory of programs that the server's account can reach."""
         if self.account is None or reachable_by_everybody(self.bin_directory):
             return self.bin_directory
-        destination = self.directory / "installation"
-        shutil.rmtree(destination, ignore_errors=True)
-        return copy_for_everybody(self.bin_directory, destination)
+        # Not beside the data, which may lie where nothing can be run (a tmpfs mounted noexec).
+        directory = self._private_temporary_directory()
+        tell_janitor(self._janitor, f"remove {directory}")
+        return copy_for_everybody(self.bin_directory, directory)
 
     def _configure(self) -> None:
         settings = {

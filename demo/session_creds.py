@@ -82,6 +82,6 @@ def _creds(source: RandomSource, company: Company, number: int, updated_ms: int)
         "platform": ("android", "iphone", "smba")[number % 3],
         "routingInfo": json.loads(buffer(source.take(6))),
         "lastAccountSyncTimestamp": updated_ms // 1000,
-        "myAppStateKeyId": state_key_id(RandomSource(f"{company.company_id}/state"), 3),
+        "myAppStateKeyId": state_key_id(source, 0),
         "lastPropHash": source.take(3).hex(),
     }

@@ -158,7 +158,7 @@ def timestamp(moment_us: int) -> str:
 
 def state_key_id(source: RandomSource, index: int) -> str:
     """Return a base64 key identifier; the first three hold `/`, `+` and `=` for certain."""
-    certain = (b"\x00\x00\xff\xff\xff\xff", b"\x00\x00\xfb\xef\xbe\xfb", b"\x00\x00\xfb\xff")
+    certain = (b"\x00\x00\xff\xff\xff\xff", b"\x00\x00\x01\xfb\xef\xbe", b"\x00\x00\xfb\xff")
     if index < len(certain):
         return b64encode(certain[index]).decode()
     return b64encode(b"\x00\x00" + source.take(4)).decode()

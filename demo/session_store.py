@@ -139,7 +139,7 @@ def main() -> None:
         companies=arguments.companies,
         seed=arguments.seed,
     )
-    print(f"{store.companies} companies, {store.keys} keys in {store.seconds:.1f} s")
+    print(f"{store.companies} companies, {store.keys:,} keys in {store.seconds:.1f} s")
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ def _holds(check: Check, files: Sequence[str]) -> bool:
     state = fingerprint(filter(check.looks_at, files), check.circumstances, sys.version, *check.command)
     stamp = _PASSED / check.name
     if stamp.exists() and stamp.read_text() == state and all(product.exists() for product in check.products):
-        print(f"{check.name}: unchanged since it passed", flush=True)
+        _say(f"{check.name}: unchanged since it passed")
         return True
     stamp.unlink(missing_ok=True)
     started = time.monotonic()
@@ -76,14 +76,19 @@ def _holds(check: Check, files: Sequence[str]) -> bool:
     (_LOGS / f"{check.name}.log").write_text(output)
     lines = output.splitlines()
     if status != 0 or any(line.startswith(check.forbidden) for line in lines):
-        # One call, so that the output of checks running side by side does not mix.
-        print(f"{output.rstrip()}\n{check.name}: FAILED (exit status {status})", flush=True)
+        _say(f"{output.rstrip()}\n{check.name}: FAILED (exit status {status})")
         return False
     noted = [f"{check.name}: {line}" for line in lines if line.startswith(check.notable)]
     passed = f"{check.name}: passed in {time.monotonic() - started:.1f} s"
-    print("\n".join([*dict.fromkeys(noted), passed]), flush=True)
+    _say("\n".join([*dict.fromkeys(noted), passed]))
     stamp.write_text(state)
     return True
+
+
+def _say(text: str) -> None:
+    # In one piece, so that what checks running side by side have to say does not mix.
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 def _execute(check: Check) -> tuple[int, str]:

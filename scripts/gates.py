@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from scripts import lint, package, sanity
 from scripts.check import Check, run
-from scripts.tree import hold, stage
+from scripts.tree import STAGE, hold, project_files, stage
 
 _GATES: dict[str, Callable[[], list[Check]]] = {
     # The longest first.
@@ -28,7 +28,7 @@ def main(names: list[str]) -> int:
         print(f"usage: python -m scripts.gates {'|'.join(_GATES)}...", file=sys.stderr)
         return 2
     hold()
-    stage()
+    stage(STAGE, project_files())
     return 0 if run([check for name, checks in _GATES.items() if name in names for check in checks()]) else 1
 
 

@@ -14,12 +14,15 @@ from types import SimpleNamespace
 from ansible_test._internal.python_requirements import get_venv_packages
 
 from scripts.check import Check
-from scripts.tree import BIN, CACHE, STAGE, SYSTEM_PATH
+from scripts.tree import BIN, CACHE, SHIPPED, SYSTEM_PATH, shipped_files, stage
 
 # Modules must work on hosts from 3.9 (tests/config.yml) up to what this ansible-core supports.
 _VERSIONS = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
 _HOME = CACHE / "ansible-test"
 _PYTHONS = CACHE / "pythons"
+
+# Says which Python the modules need. It is not shipped, but ansible-test wants to know.
+_CONFIGURATION = "tests/config.yml"
 
 # ansible-test downloads a script of this name from a host of its own to put pip into its environments.
 # Python brings a pip along; that one will do, also where the host cannot be reached.
@@ -33,9 +36,14 @@ ensurepip.bootstrap(upgrade=True, default_pip=True)
 def checks() -> list[Check]:
     """The one check there is, with every interpreter of this machine that can take part.
 
+    It looks at what is shipped. Tests, demo and tools are not Ansible's to judge (it forbids the name `_`,
+    for one); ruff and mypy look at them.
+
     It runs in place rather than with --venv: every test has an environment of its own either way, and the
     one that --venv puts around them only installs ansible-core a second time.
     """
+    files = [*shipped_files(), _CONFIGURATION]
+    stage(SHIPPED, files)
     versions = _offer_pythons()
     _provide_get_pip(versions)
     environment = {
@@ -46,7 +54,7 @@ def checks() -> list[Check]:
         "PATH": f"{_PYTHONS}:{BIN}:{SYSTEM_PATH}",
         # The copy is the root. Looking for one itself, ansible-test finds the repository around the copy,
         # takes every file for one that git ignores, and passes without a test.
-        "ANSIBLE_TEST_CONTENT_ROOT": str(STAGE),
+        "ANSIBLE_TEST_CONTENT_ROOT": str(SHIPPED),
         "LC_ALL": "C.UTF-8",
         # Errors only; or else the failure to be read is below pages of what was installed.
         "PIP_QUIET": "2",
@@ -55,8 +63,9 @@ def checks() -> list[Check]:
         Check(
             "sanity",
             [str(BIN / "ansible-test"), "sanity", "--color", "no"],
-            cwd=STAGE,
+            cwd=SHIPPED,
             environment=environment,
+            inputs=tuple(files),
             circumstances=", ".join(versions),
             forbidden=("WARNING: All targets skipped",),
             notable=("WARNING: Skipping",),

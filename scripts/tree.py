@@ -1,7 +1,7 @@
 # Copyright (c) 2026, baileys.resilience contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files of the project: which they are, their fingerprint, and the copy Ansible's tools work on."""
+"""The files of the project: which they are, their fingerprint, and the copies Ansible's tools work on."""
 
 from __future__ import annotations
 
@@ -10,14 +10,20 @@ import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatch
+from pathlib import Path, PurePath
+
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache"
 BIN = ROOT / ".venv" / "bin"
+# Two copies of the collection: all of it, and what of it is shipped. ansible-test refuses to work outside a
+# path of this form, and ansible-lint and antsibull-docs find the collection by it.
 COLLECTIONS = CACHE / "stage"
 STAGE = COLLECTIONS / "ansible_collections" / "baileys" / "resilience"
+SHIPPED = CACHE / "shipped" / "ansible_collections" / "baileys" / "resilience"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # Used only where git cannot be asked, as in an unpacked archive of the sources: what .gitignore names.
@@ -70,16 +76,26 @@ def hold() -> None:
     fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
-def stage() -> None:
-    """Bring the copy at STAGE up to date.
+def shipped_files() -> list[str]:
+    """Those of the project's files that `build_ignore` in galaxy.yml lets into the Galaxy artefact."""
+    ignored = yaml.safe_load((ROOT / "galaxy.yml").read_text())["build_ignore"]
 
-    ansible-test refuses to work outside a path of that form, and ansible-lint and antsibull-docs find the
-    collection by it. Files that did not change are left alone, so that the tools' own caches stay good.
+    def is_ignored(path: PurePath) -> bool:
+        # The path and each directory above it; the last of `parents` is the root itself.
+        parts = (path, *path.parents[:-1])
+        return any(fnmatch(str(part), pattern) for part in parts for pattern in ignored)
+
+    return [name for name in project_files() if not is_ignored(PurePath(name))]
+
+
+def stage(target: Path, files: Sequence[str]) -> None:
+    """Make `target` a copy of `files` and nothing else.
+
+    Files that did not change are left alone, so that the tools' own caches stay good.
     """
-    wanted = project_files()
-    for name in wanted:
-        _copy_if_changed(ROOT / name, STAGE / name)
-    _remove_all_but({STAGE / name for name in wanted})
+    for name in files:
+        _copy_if_changed(ROOT / name, target / name)
+    _remove_all_but({target / name for name in files}, target)
 
 
 def _copy_if_changed(source: Path, target: Path) -> None:
@@ -95,8 +111,8 @@ def _state(path: Path) -> tuple[int, int, int]:
     return status.st_mode, status.st_size, status.st_mtime_ns
 
 
-def _remove_all_but(wanted: set[Path]) -> None:
-    for directory, directories, names in os.walk(STAGE, topdown=False):
+def _remove_all_but(wanted: set[Path], top: Path) -> None:
+    for directory, directories, names in os.walk(top, topdown=False):
         for path in (Path(directory, name) for name in names):
             if path not in wanted:
                 path.unlink()

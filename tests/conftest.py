@@ -10,6 +10,8 @@ removes it at the end, so pytest-xdist needs nothing special.
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -26,13 +28,24 @@ from tests.support.tls import Certificates, make_certificates
 
 TEMPLATE_CACHE = full_postgres.default_tree().root.parent / "data-templates"
 
+# Servers under test live in memory where there is plenty: several times less work for the kernel.
+MEMORY = Path("/dev/shm")
+ENOUGH_MEMORY_BYTES = 2 * 1024**3
+
 StartServer = Callable[..., PostgresServer]
 MakeDatabase = Callable[..., TestDatabase]
 
 
+def memory_directory() -> Path | None:
+    """Return where files lie in memory, if there is plenty of it; else None."""
+    usable = MEMORY.is_dir() and os.access(MEMORY, os.W_OK)
+    return MEMORY if usable and shutil.disk_usage(MEMORY).free > ENOUGH_MEMORY_BYTES else None
+
+
 def server_for_tests(bin_directory: Path, **options: Any) -> PostgresServer:
-    """Return a server with what suits tests: no fsync, small WAL files, a cached template."""
+    """Return a server with what suits tests: in memory, no fsync, small WAL files, a cached template."""
     chosen = {
+        "temporary_base": memory_directory(),
         "durable": False,
         "initdb_options": ["--wal-segsize=1"],
         "template_cache": TEMPLATE_CACHE,
@@ -97,6 +110,15 @@ def tls_server(bin_full18: Path, certificates: Certificates) -> Iterator[Postgre
     """A full-feature PostgreSQL 18 server with TLS and the right certificate for localhost."""
     with server_for_tests(bin_full18, tls=certificates.right) as server:
         yield server
+
+
+@pytest.fixture
+def public_directory() -> Iterator[Path]:
+    """A temporary directory that everybody may enter; pytest's own are closed to a server run for root."""
+    with tempfile.TemporaryDirectory(prefix="resilience-test-", dir=memory_directory()) as directory:
+        path = Path(directory)
+        path.chmod(0o755)
+        yield path
 
 
 @pytest.fixture

@@ -52,7 +52,8 @@ options:
     default: custom
   compression:
     description:
-      - V(auto) takes zstd, or gzip where the client was built without zstd, with a warning.
+      - V(auto) takes zstd, or gzip with a warning where the client was built without zstd; for O(format=plain) it takes
+        gzip, which every host can read.
       - Any other choice that the client does not know is refused.
     type: str
     choices: [auto, zstd, lz4, gzip, none]
@@ -71,6 +72,12 @@ options:
       - An archive smaller than this many bytes is refused.
     type: int
     default: 1024
+  min_rows:
+    description:
+      - An archive with fewer rows than this in all its tables is refused. A dump of the wrong, empty database is whole,
+        and worthless. Use V(0) for a database that may be empty.
+    type: int
+    default: 1
   max_size_warning:
     description:
       - An archive larger than this many bytes is published with a warning.
@@ -195,6 +202,8 @@ report:
   sample: {"job": "backup", "subject": "app", "level": "info", "title": "backup made and verified"}
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.baileys.resilience.plugins.module_utils.ansible_module import (
@@ -208,6 +217,12 @@ from ansible_collections.baileys.resilience.plugins.module_utils.ansible_module 
 from ansible_collections.baileys.resilience.plugins.module_utils.backup import make, tell
 from ansible_collections.baileys.resilience.plugins.module_utils.backup.check import Bounds
 
+BOUNDS = {
+    "min_size": {"type": "int", "default": 1024},
+    "max_size_warning": {"type": "int", "default": 500000000},
+    "max_shrink_percent": {"type": "float", "default": 50},
+    "min_rows": {"type": "int", "default": 1},
+}
 OPTIONS = {
     "source": {"type": "str"},
     "backup_root": {"type": "path", "default": "/var/backups/postgresql"},
@@ -216,9 +231,6 @@ OPTIONS = {
     "compression": {"type": "str", "choices": ["auto", "zstd", "lz4", "gzip", "none"], "default": "auto"},
     "compression_level": {"type": "int"},
     "jobs": {"type": "int", "default": 1},
-    "min_size": {"type": "int", "default": 1024},
-    "max_size_warning": {"type": "int", "default": 500000000},
-    "max_shrink_percent": {"type": "float", "default": 50},
     "prune": {"type": "bool", "default": True},
     "lock_timeout": {"type": "float", "default": 0},
     "table_lock_timeout": {"type": "float", "default": 60},
@@ -228,18 +240,18 @@ OPTIONS = {
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec=dict(connection_options(), **retention_options(), **state_options(), **OPTIONS),
+        argument_spec=dict(connection_options(), **retention_options(), **state_options(), **OPTIONS, **BOUNDS),
         supports_check_mode=True,
     )
     options = module.params
     source = options["source"] or options["database"] or "default"
 
-    def work() -> dict:
+    def work() -> dict[str, Any]:
         settings = connection_settings(module)
         request = make.BackupRequest(
             source=options["source"] or settings.parameters.get("dbname", "default"),
             settings=settings,
-            bounds=Bounds(options["min_size"], options["max_size_warning"], options["max_shrink_percent"]),
+            bounds=Bounds(**{name: options[name] for name in BOUNDS}),
             keep=keep_from(options),
             **{name: options[name] for name in make.PLAIN_OPTIONS},
         )

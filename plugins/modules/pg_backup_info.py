@@ -115,6 +115,7 @@ last_run:
 """
 
 import dataclasses
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -131,7 +132,7 @@ def main() -> None:
         supports_check_mode=True,
     )
 
-    def work() -> dict:
+    def work() -> dict[str, Any]:
         root = module.params["backup_root"]
         archives = catalogue.read_catalogue(root)
         last_run = catalogue.read_last_run(root)

@@ -72,6 +72,8 @@ statistics:
   sample: {"count": 8, "total_bytes": 2824000, "newest_age_seconds": 0, "oldest_age_seconds": 604800}
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.baileys.resilience.plugins.module_utils.ansible_module import (
@@ -93,7 +95,7 @@ def main() -> None:
     )
     options = module.params
 
-    def work() -> dict:
+    def work() -> dict[str, Any]:
         root = options["backup_root"]
         decisions = prune.prune(root, keep_from(options), options["lock_timeout"], dry_run=module.check_mode)
         answer = tell.retention_result(decisions)

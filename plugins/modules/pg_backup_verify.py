@@ -79,6 +79,11 @@ archives:
       type: str
       returned: always
       sample: /var/backups/postgresql/daily/backup-2026-11-21T030000Z.dump
+    tier:
+      description: Its tier.
+      type: str
+      returned: always
+      sample: daily
     holds:
       description: Whether it is what its manifest says.
       type: bool
@@ -114,6 +119,7 @@ report:
 
 import os
 import time
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -142,7 +148,7 @@ def main() -> None:
     options = module.params
     source = options["source"] or os.path.basename(options["backup_root"].rstrip("/")) or "default"
 
-    def work() -> dict:
+    def work() -> dict[str, Any]:
         started = time.monotonic()
         results = verify.verify_all(
             options["backup_root"],

@@ -86,6 +86,8 @@ remedy:
   sample: "Install the client of version 18 or newer; on Debian and Ubuntu as root: ..."
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.baileys.resilience.plugins.module_utils.ansible_module import (
@@ -102,7 +104,7 @@ def main() -> None:
         supports_check_mode=True,
     )
 
-    def work() -> dict:
+    def work() -> dict[str, Any]:
         found = check_versions(connection_settings(module), module.params["client_directory"])
         if found.error is not None and module.params["fail_if_incompatible"]:
             raise found.error

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, baileys.resilience contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Certificates for TLS servers under test: a right one, an expired one, and wrong ones."""
+"""Certificates for TLS servers and clients under test: right ones, an expired one, and wrong ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Certificates:
     """Paths of PEM files. Every server certificate but `wrong_name` is for localhost.
 
     ca is what a client trusts; `wrong_ca` certificates are signed by an authority of the same name
-    with another key (`other_ca`).
+    with another key (`other_ca`). `client` is what a client shows; `foreign_client` is signed by the wrong authority.
     """
 
     ca: Path
@@ -34,6 +34,8 @@ class Certificates:
     expired: ServerCertificate
     wrong_ca: ServerCertificate
     wrong_name: ServerCertificate
+    client: ServerCertificate
+    foreign_client: ServerCertificate
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,12 @@ def make_certificates(directory: Path) -> Certificates:
     return Certificates(
         ca=right_ca,
         other_ca=other_ca,
-        right=_make_server(directory, "right", authority, "localhost"),
-        expired=_make_server(directory, "expired", authority, "localhost", expired=True),
-        wrong_ca=_make_server(directory, "wrong-ca", other, "localhost"),
-        wrong_name=_make_server(directory, "wrong-name", authority, "elsewhere.example"),
+        right=_make_certificate(directory, "right", authority, "localhost"),
+        expired=_make_certificate(directory, "expired", authority, "localhost", expired=True),
+        wrong_ca=_make_certificate(directory, "wrong-ca", other, "localhost"),
+        wrong_name=_make_certificate(directory, "wrong-name", authority, "elsewhere.example"),
+        client=_make_certificate(directory, "client", authority, "backup", usage=ExtendedKeyUsageOID.CLIENT_AUTH),
+        foreign_client=_make_certificate(directory, "foreign", other, "backup", usage=ExtendedKeyUsageOID.CLIENT_AUTH),
     )
 
 
@@ -77,8 +81,14 @@ def _make_authority() -> _Authority:
     return _Authority(certificate, key)
 
 
-def _make_server(
-    directory: Path, name: str, authority: _Authority, host: str, *, expired: bool = False
+def _make_certificate(
+    directory: Path,
+    name: str,
+    authority: _Authority,
+    host: str,
+    *,
+    expired: bool = False,
+    usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.SERVER_AUTH,
 ) -> ServerCertificate:
     key = ec.generate_private_key(ec.SECP256R1())
     now = datetime.datetime.now(datetime.UTC)
@@ -100,7 +110,7 @@ def _make_server(
             critical=False,
         )
         .add_extension(_key_usage(signs_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         .sign(authority.key, hashes.SHA256())
     )
     key_file = directory / f"{name}.key"

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from ..system.errors import ArchiveError
+from ..system.errors import ResilienceError
 from ..system.files import explain_os_error, private_directory, remove_tree_or_file, write_private
 from . import naming
-from .describe import Manifest, manifest_path, read_manifest, write_manifest
+from .describe import Manifest, read_manifest, write_manifest
 from .naming import MANIFEST_SUFFIX, PARTIAL_SUFFIX, TIERS
+from .publish import withdraw
 
 LOCK_NAME = ".lock"
 LAST_RUN_NAME = ".last_run.json"
@@ -97,19 +98,37 @@ def next_sequence(archives: Iterable[Archive]) -> int:
     return max((archive.sequence for archive in archives), default=0) + 1
 
 
-def mark(backup_root: str, sha256: str, state: str, note: dict[str, Any]) -> list[str]:
-    """Set the state of every archive with this hash and add ``note`` to its history; returns their paths.
+def mark(archives: Iterable[Archive], state: str, note: dict[str, Any]) -> list[str]:
+    """Set the state of these archives and add ``note`` to their history; returns their paths.
 
-    Hard links of one archive in several tiers thereby share their state. Call it under the lock.
+    Call it under the lock. Those that are one archive under several names (``links_of``) belong together.
     """
     marked = []
-    for archive in read_catalogue(backup_root):
-        if archive.manifest is None or archive.sha256 != sha256:
-            continue
-        manifest = dict(archive.manifest, state=state, proofs=[*archive.manifest["proofs"], note])
-        write_manifest(archive.path, manifest)
-        marked.append(archive.path)
+    for archive in archives:
+        if archive.manifest is not None:
+            manifest = dict(archive.manifest, state=state, proofs=[*archive.manifest["proofs"], note])
+            write_manifest(archive.path, manifest)
+            marked.append(archive.path)
     return marked
+
+
+def links_of(archive: Archive, archives: Iterable[Archive]) -> list[Archive]:
+    """Those of ``archives`` that have the bytes of this one, itself included: hard links in several tiers.
+
+    An equal hash is not enough: of two files that were equal, one may be damaged and the other not.
+    """
+    return [other for other in archives if other.path == archive.path or _share_bytes(archive.path, other.path)]
+
+
+def _share_bytes(one: str, other: str) -> bool:
+    try:
+        if os.path.isdir(one) and os.path.isdir(other):
+            names = set(os.listdir(one)) & set(os.listdir(other))
+            return any(os.path.samefile(os.path.join(one, name), os.path.join(other, name)) for name in names)
+        return os.path.samefile(one, other)
+    except OSError:
+        # One of them went away.
+        return False
 
 
 def leftovers(backup_root: str) -> list[str]:
@@ -119,7 +138,9 @@ def leftovers(backup_root: str) -> list[str]:
         for name in _entries(directory):
             path = os.path.join(directory, name)
             if name.endswith(PARTIAL_SUFFIX):
-                found.append(path)
+                # Somebody else's file of that ending stays.
+                if name.startswith((naming.PREFIX, LAST_RUN_NAME)):
+                    found.append(path)
             elif name.endswith(MANIFEST_SUFFIX):
                 archive = path[: -len(MANIFEST_SUFFIX)]
                 if not os.path.lexists(archive) and naming.parse(os.path.basename(archive)):
@@ -128,19 +149,8 @@ def leftovers(backup_root: str) -> list[str]:
 
 
 def remove_archive(archive: Archive) -> None:
-    """Remove an archive and its manifest.
-
-    The archive goes first: a manifest left alone is cleared by the next run, while an archive without one
-    would turn foreign and stay for ever.
-    """
-    if archive.manifest is not None and os.path.isdir(archive.path):
-        # A directory cannot vanish at once: renamed first, it is no longer an archive to any reader.
-        doomed = archive.path + PARTIAL_SUFFIX
-        os.rename(archive.path, doomed)
-        remove_tree_or_file(doomed)
-    else:
-        remove_tree_or_file(archive.path)
-    remove_tree_or_file(manifest_path(archive.path))
+    """Remove an archive and its manifest. Call it under the lock. Raises ResilienceError."""
+    withdraw(archive.path)
 
 
 def write_last_run(backup_root: str, outcome: str, reason: str | None = None) -> None:
@@ -148,6 +158,11 @@ def write_last_run(backup_root: str, outcome: str, reason: str | None = None) ->
     at = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     record = {"outcome": outcome, "at": at, "reason": reason}
     write_private(os.path.join(backup_root, LAST_RUN_NAME), (json.dumps(record) + "\n").encode("ascii"))
+
+
+def remove_last_run(backup_root: str) -> None:
+    """Forget how the latest run went, so that it counts as failed: for a disk too full to say so."""
+    remove_tree_or_file(os.path.join(backup_root, LAST_RUN_NAME))
 
 
 def read_last_run(backup_root: str) -> LastRun | None:
@@ -159,7 +174,7 @@ def read_last_run(backup_root: str) -> LastRun | None:
         return LastRun(str(record["outcome"]), str(record["at"]), record.get("reason"))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return LastRun("failed", "unknown", f"its record {path} cannot be read")
 
 
@@ -171,7 +186,8 @@ def _read_archive(path: str, tier: str) -> Archive:
         return Archive(path, tier, moment, FOREIGN, size)
     try:
         manifest = read_manifest(path)
-    except ArchiveError as error:
+    except ResilienceError as error:
+        # One manifest that cannot be read must not keep every other archive from being seen.
         return Archive(path, tier, moment, "suspect", size, problem=error.message)
     if manifest is None:
         return Archive(path, tier, moment, FOREIGN, size)

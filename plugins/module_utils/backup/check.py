@@ -19,15 +19,18 @@ from .decode import Decoded
 DEFAULT_MIN_SIZE = 1024
 DEFAULT_MAX_SIZE_WARNING = 500_000_000
 DEFAULT_MAX_SHRINK_PERCENT = 50.0
+# A dump of the wrong, empty database is whole, verified and worthless.
+DEFAULT_MIN_ROWS = 1
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """Sizes in bytes that an archive must keep, and how many percent smaller than the last it may be."""
+    """Sizes in bytes that an archive must keep, how many percent smaller than the last it may be, rows it must hold."""
 
     min_size: int = DEFAULT_MIN_SIZE
     max_size_warning: int = DEFAULT_MAX_SIZE_WARNING
     max_shrink_percent: float = DEFAULT_MAX_SHRINK_PERCENT
+    min_rows: int = DEFAULT_MIN_ROWS
 
 
 def check_contents(decoded: Decoded, snapshot: Snapshot, counts: dict[TableName, int]) -> None:
@@ -54,18 +57,27 @@ def check_contents(decoded: Decoded, snapshot: Snapshot, counts: dict[TableName,
         raise ArchiveError(
             f"The archive is not complete: {some(wrong)}",
             stage="verify",
-            remedy="Back up as a role that sees every row (the owner, or with BYPASSRLS); nothing was published.",
+            remedy="Back up as a role that sees every row (the owner, or with BYPASSRLS). If a table was emptied, altered "
+            "or dropped just when the backup began, run it again. Nothing was published.",
         )
 
 
 def check_size(
     decoded: Decoded, archive_format: str, compression: str, bounds: Bounds, previous: Archive | None
 ) -> list[str]:
-    """The archive's size is within its bounds, absolute and against the previous one; returns warnings.
+    """The archive's size and rows are within bounds, absolute and against the previous one; returns warnings.
 
     Archives of another format or compression are compared by the bytes of their rows instead. Raises
     ArchiveError.
     """
+    held = decoded.contents.rows + decoded.contents.large_objects
+    if held < bounds.min_rows:
+        raise ArchiveError(
+            "The archive holds %d rows, less than min_rows (%d)" % (held, bounds.min_rows),
+            stage="verify",
+            remedy="See whether this is the right database; if it really is that empty, set min_rows to 0. "
+            "Nothing was published.",
+        )
     if decoded.size < bounds.min_size:
         raise ArchiveError(
             f"The archive has {human_size(decoded.size)}, less than min_size ({human_size(bounds.min_size)})",

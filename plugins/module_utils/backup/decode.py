@@ -22,9 +22,8 @@ from ..system.commands import minimal_environment
 from ..system.errors import ArchiveError, MissingDependencyError, ResilienceError
 from ..system.files import create_private, explain_os_error
 from .pipes import Child, stalled
-from .script import Contents, ScriptReader
+from .script import PIECE_BYTES, Contents, ScriptReader
 
-PIECE_BYTES = 1 << 20
 # Pipes default to 64 KiB, which makes the processes take turns; 1 MiB is what a plain user may ask for.
 PIPE_BYTES = 1 << 20
 
@@ -80,21 +79,17 @@ class _ScriptThread:
 
     def _read(self) -> None:
         try:
-            while True:
-                piece = os.read(self._descriptor, PIECE_BYTES)
-                if not piece:
-                    return
-                if self._failure is None:
-                    self._feed(piece)
-        except OSError as error:
-            self._failure = self._failure or error
-
-    def _feed(self, piece: bytes) -> None:
-        try:
-            self._reader.feed(piece)
-        except ResilienceError as error:
-            # The rest is read and dropped, so that the decoder can end by itself.
+            while self._reader.feed_from(self._descriptor):
+                pass
+        except (ResilienceError, OSError, ValueError) as error:
             self._failure = error
+            self._drain()
+
+    def _drain(self) -> None:
+        # The rest is read and dropped, so that the decoder can end by itself.
+        with contextlib.suppress(OSError):
+            while os.read(self._descriptor, PIECE_BYTES):
+                pass
 
     def join(self) -> None:
         self._thread.join()
@@ -112,11 +107,9 @@ class _ArchiveFile:
         self._path = path
         self._descriptor = create_private(path)
 
-    def write(self, piece: bytes) -> None:
-        view = memoryview(piece)
+    def write(self, piece: memoryview) -> None:
         try:
-            while view:
-                view = view[os.write(self._descriptor, view) :]
+            _write_all(self._descriptor, piece)
         except OSError as error:
             raise explain_os_error(error, self._path, "write the archive").at_stage("dump") from error
 
@@ -186,6 +179,9 @@ def read_archive(path: str, archive_format: str, compression: str, tools: Client
         raise explain_os_error(error, path, "read the archive") from error
     try:
         return pump(descriptor, archive_format, compression, tools)
+    except OSError as error:
+        # A bad block of the disk, or a directory in the place of a file.
+        raise explain_os_error(error, path, "read the archive") from error
     finally:
         os.close(descriptor)
 
@@ -242,27 +238,32 @@ def decode_file_set(path: str, tools: ClientTools, lock_descriptor: int | None =
     return Decoded(size, sha256, contents, files)
 
 
-def _pieces(source: int, stall_timeout: float | None) -> Iterator[bytes]:
+def _pieces(source: int, stall_timeout: float | None) -> Iterator[memoryview]:
+    """The data in pieces, each valid until the next one is asked for: one buffer serves them all."""
     poll = select.poll()
     poll.register(source, select.POLLIN)
-    while True:
-        if stall_timeout is not None and not poll.poll(stall_timeout * 1000):
-            raise stalled(["pg_dump"], stall_timeout)
-        piece = os.read(source, PIECE_BYTES)
-        if not piece:
-            return
-        yield piece
+    with memoryview(bytearray(PIECE_BYTES)) as buffer:
+        while True:
+            if stall_timeout is not None and not poll.poll(stall_timeout * 1000):
+                raise stalled(["pg_dump"], stall_timeout)
+            count = os.readv(source, [buffer])
+            if count == 0:
+                return
+            yield buffer[:count]
 
 
-def _hand_on(decoder: Child, piece: bytes) -> bool:
-    view = memoryview(piece)
+def _hand_on(decoder: Child, piece: memoryview) -> bool:
     try:
-        while view:
-            view = view[os.write(decoder.stdin, view) :]
-        return True
+        _write_all(decoder.stdin, piece)
     except BrokenPipeError:
         # It has ended early. Why is asked at the end; the archive is still written and hashed in full.
         return False
+    return True
+
+
+def _write_all(descriptor: int, piece: memoryview) -> None:
+    while piece:
+        piece = piece[os.write(descriptor, piece) :]
 
 
 def _judge_decoder(decoder: Child, rc: int) -> None:

@@ -21,6 +21,8 @@ MANIFEST_VERSION = 1
 
 Manifest = dict[str, Any]
 
+STATES = ("verified", "proven", "suspect")
+
 # What a reader of any version may rely on; more keys may come with later versions.
 _REQUIRED = {
     "manifest_version": int,
@@ -121,7 +123,7 @@ def read_manifest(archive: str) -> Manifest | None:
         raise explain_os_error(error, path, "read the manifest") from error
     try:
         manifest = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _broken(path, "it is not JSON") from error
     if not isinstance(manifest, dict):
         raise _broken(path, "it is not a JSON object")
@@ -130,6 +132,8 @@ def read_manifest(archive: str) -> Manifest | None:
     for key, kind in _REQUIRED.items():
         if not isinstance(manifest.get(key), kind):
             raise _broken(path, f"{key} is missing or of the wrong type")
+    if manifest["state"] not in STATES:
+        raise _broken(path, "its state is {!r}".format(manifest["state"]))
     body = {key: value for key, value in manifest.items() if key != "manifest_sha256"}
     if manifest.get("manifest_sha256") != _checksum(body):
         raise _broken(path, "it was edited: its own checksum does not hold")

@@ -55,7 +55,10 @@ def plan_dump(
     what this client cannot do or what contradicts itself.
     """
     warnings: list[str] = []
-    if compression == "auto":
+    if compression == "auto" and archive_format == "plain":
+        # The classic .sql.gz, which every host can read; zstd and lz4 need programs of their own.
+        compression = "gzip"
+    elif compression == "auto":
         compression = "zstd"
         if not supports_compression(tools, "zstd"):
             compression = "gzip"
@@ -95,6 +98,8 @@ def dump_arguments(plan: DumpPlan, tools: ClientTools, snapshot: Snapshot, lock_
     arguments = [
         f"--format={plan.format}",
         f"--compress={compress}",
+        # Not that of the session, which a database or a role may have set to one that cannot carry every value.
+        f"--encoding={snapshot.server.encoding}",
         f"--snapshot={snapshot.identifier}",
         "--lock-wait-timeout=%d" % max(1, round(lock_timeout * 1000)),
         "--no-password",
@@ -129,7 +134,9 @@ def run_dump(
             messages = _dump_directory(command + [f"--file={target}"], environment, keep, stall_timeout)
             decoded = decode_file_set(target, tools, lock_descriptor)
         else:
-            with Child(command, environment, pass_fds=keep) as dump:
+            # Asked to end, pg_dump first tells the server; on a dead network it would wait for the answer, and
+            # hold the lock, long after we were gone. (In a directory it has workers to end before that.)
+            with Child(command, environment, pass_fds=keep, death_signal="KILL") as dump:
                 decoded = pump(
                     dump.stdout,
                     plan.format,
@@ -176,8 +183,8 @@ def _judge(dump: Child) -> None:
 
 def _gist(messages: str) -> str:
     lines = [line.strip() for line in messages.splitlines() if line.strip()]
-    errors = [line for line in lines if "error:" in line or "FATAL" in line or "ERROR" in line]
-    return " ".join((errors or lines)[:3])
+    errors = [line for line in lines if any(word in line for word in ("error:", "detail:", "FATAL", "ERROR"))]
+    return " ".join((errors or lines)[:4])
 
 
 def _remedy(messages: str, rc: int) -> str | None:
@@ -185,7 +192,7 @@ def _remedy(messages: str, rc: int) -> str | None:
         return "Something holds a table locked: end it, or raise table_lock_timeout; then run again."
     if "row-level security" in messages:
         return "Back up as the owner of the tables, or as a role with BYPASSRLS."
-    if "permission denied" in messages:
+    if "permission denied" in messages or "lack SELECT privilege" in messages:
         return "Grant the role SELECT on what is named above, or back up as the owner."
     if "server closed the connection" in messages or "terminating connection" in messages:
         return "The server went away during the dump; see its log, then run again."

@@ -10,15 +10,23 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from ..postgres.client import ClientTools, choose_client, find_clients
+from ..postgres.connection import abandon, answering_within
 from ..postgres.settings import ConnectionSettings
 from ..postgres.snapshot import Server, Snapshot, TableName, count_rows, server_session, take_snapshot
-from ..system.errors import LockedError, ResilienceError
+from ..system.errors import (
+    ConnectionFailedError,
+    IncompatibleVersionError,
+    LockedError,
+    ResilienceError,
+    SettingsError,
+)
 from ..system.files import remove_tree_or_file
 from ..system.lock import exclusive_lock
 from . import catalogue, describe, naming
@@ -26,13 +34,15 @@ from .catalogue import Archive
 from .check import Bounds, check_contents, check_size
 from .decode import decoder_command
 from .dump import Dumped, DumpPlan, plan_dump, run_dump
+from .prune import remove_unkept
 from .publish import publish
-from .retain import Decision, decide, period, to_remove
+from .retain import Decision, decide, period
 
 # Fields of BackupRequest that a caller passes on as they are.
 PLAIN_OPTIONS = (
     "backup_root",
     "tier",
+    "prune",
     "format",
     "compression",
     "compression_level",
@@ -46,7 +56,11 @@ PLAIN_OPTIONS = (
 
 @dataclass(frozen=True)
 class BackupRequest:
-    """What to back up, where to, and how. All timeouts are in seconds."""
+    """What to back up, where to, and how. All timeouts are in seconds.
+
+    ``keep`` is periods by tier, None for an archive in its own tier only and no retention; without ``prune``
+    the tiers are filled, and what they no longer keep stays.
+    """
 
     source: str
     settings: ConnectionSettings
@@ -59,6 +73,7 @@ class BackupRequest:
     client_directory: str | None = None
     bounds: Bounds = field(default_factory=Bounds)
     keep: Mapping[str, int] | None = None
+    prune: bool = True
     lock_timeout: float = 0.0
     table_lock_timeout: float = 60.0
     stall_timeout: float = 600.0
@@ -136,7 +151,7 @@ def plan_backup(request: BackupRequest) -> BackupResult:
             archive=path,
             links=tuple(archive.path for archive in made[1:]),
             manifest=manifest,
-            decisions=decide(after, request.keep) if request.keep is not None else (),
+            decisions=_retention(request, after),
             archives=after,
             warnings=meeting.warnings,
             duration=time.monotonic() - started,
@@ -148,7 +163,8 @@ def plan_backup(request: BackupRequest) -> BackupResult:
 def _meet(request: BackupRequest) -> Iterator[_Meeting]:
     """Everything that can be refused before anything is touched: client, server, versions, programs."""
     clients = find_clients(request.client_directory)
-    with server_session(request.settings, clients, request.table_lock_timeout) as (connection, server):
+    timeouts = (request.table_lock_timeout, request.stall_timeout)
+    with server_session(request.settings, clients, *timeouts) as (connection, server):
         tools = choose_client(clients, server.version)
         plan, warnings = plan_dump(tools, request.format, request.compression, request.compression_level, request.jobs)
         if plan.format != "directory":
@@ -162,12 +178,14 @@ def _meet(request: BackupRequest) -> Iterator[_Meeting]:
 def _run(request: BackupRequest, meeting: _Meeting, lock: int, started: float) -> BackupResult:
     for path in catalogue.leftovers(request.backup_root):
         remove_tree_or_file(path)
-    catalogue.write_last_run(request.backup_root, "running")
     archives = catalogue.read_catalogue(request.backup_root)
+    _refuse_other_sources(request, archives)
+    catalogue.write_last_run(request.backup_root, "running")
     path, moment = _new_path(request, meeting.plan)
     partial = path + naming.PARTIAL_SUFFIX
     try:
-        snapshot = take_snapshot(meeting.connection, meeting.server, request.settings)
+        with answering_within(meeting.connection, request.stall_timeout):
+            snapshot = take_snapshot(meeting.connection, meeting.server, request.settings)
         dumped, counts = _dump_and_count(request, meeting, snapshot, partial, lock)
         check_contents(dumped.decoded, snapshot, counts)
         plan = meeting.plan
@@ -189,26 +207,46 @@ def _run(request: BackupRequest, meeting: _Meeting, lock: int, started: float) -
         with contextlib.suppress(ResilienceError):
             remove_tree_or_file(partial)
         raise
-    catalogue.write_last_run(request.backup_root, "ok")
-    archives = catalogue.read_catalogue(request.backup_root)
-    decisions = decide(archives, request.keep) if request.keep is not None else ()
-    for archive in to_remove(decisions):
-        catalogue.remove_archive(archive)
+    decisions, problems = _conclude(request)
     return BackupResult(
         archive=path,
         links=tuple(links),
         manifest=manifest,
         decisions=decisions,
-        archives=catalogue.read_catalogue(request.backup_root) if to_remove(decisions) else archives,
-        warnings=tuple(warnings),
+        archives=catalogue.read_catalogue(request.backup_root),
+        warnings=(*warnings, *problems),
         duration=time.monotonic() - started,
     )
+
+
+def _conclude(request: BackupRequest) -> tuple[tuple[Decision, ...], list[str]]:
+    """Record the success, then apply retention. The new archive stands: what goes wrong here is a warning."""
+    try:
+        catalogue.write_last_run(request.backup_root, "ok")
+        return remove_unkept(_retention(request, catalogue.read_catalogue(request.backup_root)))
+    except ResilienceError as error:
+        return (), [f"The archive was published, but nothing was pruned after it: {error.message}"]
+
+
+def _refuse_other_sources(request: BackupRequest, archives: Sequence[Archive]) -> None:
+    """Two databases in one root would be compared with each other, and one removed for the other."""
+    for archive in archives:
+        source = archive.manifest.get("source") if archive.manifest else None
+        if source not in (None, request.source):
+            raise SettingsError(
+                'The backup_root %s holds backups of "%s", not of "%s"' % (request.backup_root, source, request.source),
+                stage="settings",
+                remedy="Give every source a backup_root of its own. If the source was renamed, move its old directory.",
+            )
 
 
 def _dump_and_count(
     request: BackupRequest, meeting: _Meeting, snapshot: Snapshot, partial: str, lock: int
 ) -> tuple[Dumped, dict[TableName, int]]:
-    """Dump, while the server counts the rows of the same snapshot in the session that exported it."""
+    """Dump, while the server counts the rows of the same snapshot in the session that exported it.
+
+    The counts may take ``stall_timeout`` longer than the dump, which is nearly always the slower.
+    """
     with ThreadPoolExecutor(1, "row-counter") as executor:
         counting = executor.submit(count_rows, snapshot, request.settings)
         try:
@@ -222,11 +260,22 @@ def _dump_and_count(
                 stall_timeout=request.stall_timeout,
                 lock_descriptor=lock,
             )
+            return dumped, _counted(counting, request.stall_timeout)
         except BaseException:
-            # Nobody waits for the counts of a dump that failed.
-            meeting.connection.cancel()
+            # Nobody waits for the counts of a dump that failed, nor for a server that went silent.
+            abandon(meeting.connection)
             raise
-        return dumped, counting.result()
+
+
+def _counted(counting: Future[dict[TableName, int]], timeout: float) -> dict[TableName, int]:
+    try:
+        return counting.result(timeout)
+    except FutureTimeoutError as error:
+        raise ConnectionFailedError(
+            f"The server has not counted the rows {timeout:g} s after it had dumped them",
+            stage="snapshot",
+            remedy="Look for a network that swallows packets; raise stall_timeout if the server is that slow.",
+        ) from error
 
 
 def _manifest(
@@ -306,13 +355,23 @@ def _link_tiers(request: BackupRequest, archives: Sequence[Archive], moment: dat
     return tiers
 
 
+def _retention(request: BackupRequest, archives: Sequence[Archive]) -> tuple[Decision, ...]:
+    return decide(archives, request.keep) if request.keep is not None and request.prune else ()
+
+
 def _in_tier(request: BackupRequest, tier: str, path: str) -> str:
     return os.path.join(request.backup_root, tier, os.path.basename(path))
 
 
 def _record_failure(request: BackupRequest, error: ResilienceError) -> None:
-    # A lock held by another run says nothing of that run; and a root that is not there has nothing to keep.
-    if isinstance(error, LockedError) or not os.path.isdir(request.backup_root):
+    # A lock held by another run says nothing of that run; a client too old for the server touches no file at
+    # all; and a root that is not there has nothing to keep.
+    untouched = (LockedError, IncompatibleVersionError)
+    if isinstance(error, untouched) or not os.path.isdir(request.backup_root):
         return
-    with contextlib.suppress(ResilienceError, OSError):
+    try:
         catalogue.write_last_run(request.backup_root, "failed", error.message)
+    except ResilienceError:
+        # Not even that fits on the disk. A record that is missing halts retention just as well.
+        with contextlib.suppress(ResilienceError):
+            catalogue.remove_last_run(request.backup_root)

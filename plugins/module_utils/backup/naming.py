@@ -14,12 +14,14 @@ TIERS = ("hourly", "daily", "weekly", "monthly")
 FORMATS = ("custom", "plain", "directory")
 COMPRESSIONS = ("zstd", "lz4", "gzip", "none")
 
+PREFIX = "backup-"
 PARTIAL_SUFFIX = ".partial"
 MANIFEST_SUFFIX = ".manifest.json"
 
 _PLAIN_SUFFIXES = {"gzip": ".gz", "zstd": ".zst", "lz4": ".lz4", "none": ""}
 _NAME = re.compile(
-    r"^backup-(\d{4}-\d{2}-\d{2}T\d{6}Z)(\.dump|\.sql(?:\.gz|\.zst|\.lz4)?|\.dir)$",
+    r"^backup-(\d{4}-\d{2}-\d{2}T\d{6}Z)(\.dump|\.sql(?:\.gz|\.zst|\.lz4)?|\.dir)\Z",
+    re.ASCII,
 )
 _STAMP = "%Y-%m-%dT%H%M%SZ"
 
@@ -42,7 +44,7 @@ def extension(archive_format: str, compression: str) -> str:
 
 def archive_name(moment: datetime, archive_format: str, compression: str) -> str:
     """File name of the archive made at ``moment`` (an aware time; stored in whole seconds of UTC)."""
-    return f"backup-{moment.astimezone(timezone.utc).strftime(_STAMP)}{extension(archive_format, compression)}"
+    return f"{PREFIX}{moment.astimezone(timezone.utc).strftime(_STAMP)}{extension(archive_format, compression)}"
 
 
 def parse(name: str) -> ArchiveName | None:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -33,11 +34,14 @@ class Child:
         *,
         stdin: int = subprocess.DEVNULL,
         pass_fds: tuple[int, ...] = (),
+        death_signal: str = "TERM",
     ) -> None:
         self.command = list(command)
         self._words = os.memfd_create("stderr")
         try:
-            self._process = start(command, environment, stdin=stdin, stderr=self._words, pass_fds=pass_fds)
+            self._process = start(
+                command, environment, stdin=stdin, stderr=self._words, pass_fds=pass_fds, death_signal=death_signal
+            )
         except BaseException:
             os.close(self._words)
             raise
@@ -99,7 +103,9 @@ class Child:
             try:
                 process.wait(KILL_AFTER_SECONDS)
             except subprocess.TimeoutExpired:
-                process.kill()
+                # pg_dump asks the server to stop before it ends, which a dead network never answers. Its
+                # workers, which it would have ended, go with it.
+                os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
         for stream in (process.stdin, process.stdout):
             if stream is not None:

@@ -7,10 +7,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from ..system.lock import exclusive_lock
+from ..system.errors import ResilienceError
+from ..system.lock import lock_for
 from . import catalogue
+from .catalogue import LastRun
 from .retain import Decision, decide, to_remove
 
 
@@ -24,9 +27,31 @@ def prune(
     """
     if not os.path.isdir(backup_root):
         return ()
-    with exclusive_lock(os.path.join(backup_root, catalogue.LOCK_NAME), lock_timeout):
-        decisions = decide(catalogue.read_catalogue(backup_root), keep, catalogue.read_last_run(backup_root))
-        if not dry_run:
-            for archive in to_remove(decisions):
-                catalogue.remove_archive(archive)
+    with lock_for(os.path.join(backup_root, catalogue.LOCK_NAME), lock_timeout, dry_run):
+        # Every run leaves a record; one that is missing is that of a run that could not write it.
+        last_run = catalogue.read_last_run(backup_root) or LastRun("failed", "unknown", "its record is missing")
+        decisions = decide(catalogue.read_catalogue(backup_root), keep, last_run)
+        if dry_run:
+            return decisions
+        decisions, problems = remove_unkept(decisions)
+    if problems:
+        raise ResilienceError("; ".join(problems), stage="prune", remedy="See who may write there, then prune again.")
     return decisions
+
+
+def remove_unkept(decisions: Sequence[Decision]) -> tuple[tuple[Decision, ...], list[str]]:
+    """Remove what no tier keeps; returns the decisions as they could be carried out, and what went wrong.
+
+    Call it under the lock.
+    """
+    problems: dict[str, str] = {}
+    for archive in to_remove(decisions):
+        try:
+            catalogue.remove_archive(archive)
+        except ResilienceError as error:
+            problems[archive.path] = error.message
+    done = (
+        replace(decision, keep=True, reason="could not be removed") if decision.archive.path in problems else decision
+        for decision in decisions
+    )
+    return tuple(done), list(problems.values())

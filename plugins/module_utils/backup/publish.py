@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from collections.abc import Sequence
 
 from ..system.errors import ResilienceError
@@ -36,10 +35,29 @@ def publish(partial: str, path: str, manifest: Manifest, links: Sequence[str]) -
     except ResilienceError as error:
         for published in [path, *links]:
             with contextlib.suppress(ResilienceError):
-                remove_tree_or_file(published)
-                remove_tree_or_file(manifest_path(published))
+                withdraw(published)
+                if published != path:
+                    remove_tree_or_file(published + PARTIAL_SUFFIX)
         raise error.at_stage("publish") from error
     return made
+
+
+def withdraw(path: str) -> None:
+    """Take an archive and its manifest away. Raises ResilienceError.
+
+    The archive goes first: a manifest left alone is cleared by the next run, while an archive without one
+    would turn foreign and stay for ever. A directory cannot vanish at once: renamed, it is no longer an
+    archive to any reader.
+    """
+    doomed = path
+    if os.path.isdir(path) and not os.path.islink(path):
+        doomed = path + PARTIAL_SUFFIX
+        try:
+            os.rename(path, doomed)
+        except OSError as error:
+            raise explain_os_error(error, path, "remove") from error
+    remove_tree_or_file(doomed)
+    remove_tree_or_file(manifest_path(path))
 
 
 def _publish_one(partial: str, path: str, manifest: Manifest) -> None:
@@ -56,8 +74,9 @@ def _link(path: str, link: str, manifest: Manifest) -> None:
     private_directory(os.path.dirname(link))
     partial = link + PARTIAL_SUFFIX
     if os.path.isdir(path):
-        shutil.copytree(path, partial, copy_function=os.link)
-        os.chmod(partial, 0o700)
+        private_directory(partial)
+        for name in os.listdir(path):
+            os.link(os.path.join(path, name), os.path.join(partial, name))
     else:
         os.link(path, partial)
     _publish_one(partial, link, manifest)

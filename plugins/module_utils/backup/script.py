@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import codecs
 import hashlib
+import os
 import re
 from dataclasses import dataclass, field
 
@@ -24,15 +25,29 @@ from ..system.errors import ArchiveError
 
 TableName = tuple[str, str]
 
+# What is hashed, searched and counted in one go: small enough for a processor's cache.
+PIECE_BYTES = 1 << 18
+
 _COPY_END = b"\n\\.\n"
 _EMPTY_COPY_END = b"\\.\n"
 _COPY_STATEMENT = re.compile(
     rb'COPY ((?:"(?:[^"]|"")+"|[^\s".(]+))\.((?:"(?:[^"]|"")+"|[^\s".(]+))[ ]+(?:\(.*\) )?FROM stdin;\n\Z', re.DOTALL
 )
-_SETVAL = re.compile(rb"SELECT pg_catalog\.setval\('((?:[^']|'')+)', (-?\d+), (true|false)\);\n\Z", re.DOTALL)
+_SETVAL = re.compile(rb"SELECT pg_catalog\.setval\('((?:[^']|'')+)', (-?\d{1,19}), (true|false)\);\n\Z", re.DOTALL)
 _ENCODING = re.compile(rb"SET client_encoding = '([A-Za-z0-9_]+)';\n\Z")
 _LO_OPEN = re.compile(rb"SELECT pg_catalog\.lo_open\('(\d+)', \d+\);\n\Z")
 _LO_WRITE = re.compile(rb"SELECT pg_catalog\.lowrite\(0, '\\x([0-9a-f]*)'\);\n\Z")
+_MEASURED = (b"SELECT pg_catalog.setval(", b"SELECT pg_catalog.lo_open(", b"SELECT pg_catalog.lowrite(")
+_DATA_STATEMENTS = (b"COPY ", b"SELECT pg_catalog.setval(")
+# PostgreSQL's names of encodings are Python's, but for the Windows code pages and these. The last two Python
+# cannot read: what is not ASCII in a name stays as it is.
+_ENCODING_NAMES = {
+    "sql_ascii": "utf-8",
+    "koi8r": "koi8-r",
+    "koi8u": "koi8-u",
+    "euc_tw": "ascii",
+    "mule_internal": "ascii",
+}
 # What opens something that may run over the end of the line, or hide such an opening.
 # A word is taken whole, so that the dollars and the e within it open nothing.
 _TOKEN = re.compile(
@@ -87,7 +102,7 @@ class _Block:
         self._rows = 0
         self._hash = hashlib.sha256()
 
-    def take(self, data: bytes, view: memoryview, start: int, end: int) -> None:
+    def take(self, data: bytearray, view: memoryview, start: int, end: int) -> None:
         if end > start:
             self._hash.update(view[start:end])
             self._rows += data.count(b"\n", start, end)
@@ -106,33 +121,55 @@ class ScriptReader:
         self._large_objects = 0
         self._large_object_bytes = 0
         self._large_objects_hash = hashlib.sha256()
-        self._rest = b""  # the beginning of what the next piece completes
-        self._consumed = 0  # how much of the current piece is dealt with
+        self._buffer = bytearray(2 * PIECE_BYTES)
+        self._filled = 0  # bytes of the buffer in use
+        self._consumed = 0  # how many of them are dealt with
         self._opened = b""  # the quote or comment that is open at the end of the last line
-        self._statement = b""  # a COPY statement whose quoted names run over a line end
+        self._statement = b""  # a statement about data whose quoted names run over a line end
         self._encoding = "utf-8"  # of the names; the script states the database's own
         self._copy: _Block | None = None
 
     def feed(self, piece: bytes) -> None:
         """Read the next piece. Raises ArchiveError for what no PostgreSQL program writes."""
-        data = self._rest + piece if self._rest else piece
-        view = memoryview(data)
-        position = 0
-        while True:
-            if self._copy is not None:
-                reached = self._in_copy(self._copy, data, view, position)
-            else:
-                reached = self._outside(data, position)
-            if reached is None:
-                break
-            position = reached
-        self._rest = data[self._consumed :]
+        self._make_room(len(piece))
+        self._buffer[self._filled : self._filled + len(piece)] = piece
+        self._filled += len(piece)
+        self._consume()
+
+    def feed_from(self, descriptor: int) -> bool:
+        """Read the next piece from a descriptor, without copying it; False at the end of the data.
+
+        Raises ArchiveError as ``feed`` does, and OSError.
+        """
+        self._make_room(PIECE_BYTES)
+        with memoryview(self._buffer) as view:
+            count = os.readv(descriptor, [view[self._filled :]])
+        self._filled += count
+        self._consume()
+        return count > 0
+
+    def _make_room(self, size: int) -> None:
+        if len(self._buffer) - self._filled < size:
+            self._buffer.extend(bytes(size))
+
+    def _consume(self) -> None:
+        position: int | None = 0
+        with memoryview(self._buffer) as view:
+            while position is not None:
+                if self._copy is not None:
+                    position = self._in_copy(self._copy, view, position)
+                else:
+                    position = self._outside(position)
+        rest = self._filled - self._consumed
+        if self._consumed:
+            self._buffer[:rest] = self._buffer[self._consumed : self._filled]
+            self._filled = rest
 
     def finish(self) -> Contents:
         """The contents, once everything was fed. Raises ArchiveError if the script ends within a block."""
         if self._copy is not None:
             raise ArchiveError("The data of table %s ends in the middle" % ".".join(self._copy.name), stage="verify")
-        if self._rest or self._statement or self._opened:
+        if self._filled or self._statement or self._opened:
             raise ArchiveError("The script ends in the middle of a statement", stage="verify")
         return Contents(
             tables=tuple(self._tables[name] for name in sorted(self._tables)),
@@ -144,15 +181,16 @@ class ScriptReader:
 
     # -- inside a COPY block: only its end is searched for; this is where all the bytes are
 
-    def _in_copy(self, block: _Block, data: bytes, view: memoryview, position: int) -> int | None:
-        if block.bytes == 0 and data.startswith(_EMPTY_COPY_END, position):
+    def _in_copy(self, block: _Block, view: memoryview, position: int) -> int | None:
+        data, filled = self._buffer, self._filled
+        if block.bytes == 0 and data.startswith(_EMPTY_COPY_END, position, filled):
             return self._end_copy(block, position + len(_EMPTY_COPY_END))
-        end = data.find(_COPY_END, position)
+        end = data.find(_COPY_END, position, filled)
         if end >= 0:
             block.take(data, view, position, end + 1)
             return self._end_copy(block, end + len(_COPY_END))
         # The last bytes may begin the end marker: they wait for the next piece.
-        safe = max(position, len(data) - (len(_COPY_END) - 1))
+        safe = max(position, filled - (len(_COPY_END) - 1))
         block.take(data, view, position, safe)
         self._consumed = safe
         return None
@@ -164,16 +202,14 @@ class ScriptReader:
 
     # -- outside: line by line
 
-    def _outside(self, data: bytes, position: int) -> int | None:
-        end = data.find(b"\n", position) + 1
+    def _outside(self, position: int) -> int | None:
+        end = self._buffer.find(b"\n", position, self._filled) + 1
         self._consumed = position
         if end == 0:
             return None
-        line = data[position:end]
-        if self._statement:
-            self._copy_statement(self._statement + line)
-        elif not self._opened and line.startswith(b"COPY "):
-            self._copy_statement(line)
+        line = bytes(self._buffer[position:end])
+        if self._statement or (not self._opened and line.startswith(_DATA_STATEMENTS)):
+            self._data_statement(self._statement + line)
         else:
             if not self._opened and line.startswith(b"SELECT pg_catalog."):
                 self._function_call(line)
@@ -182,15 +218,22 @@ class ScriptReader:
             self._opened = _open_after(self._opened, line)
         return end
 
+    def _data_statement(self, statement: bytes) -> None:
+        if statement.startswith(b"COPY "):
+            self._copy_statement(statement)
+        elif statement.count(b"'") % 2:
+            self._statement = statement
+        else:
+            self._statement = b""
+            self._function_call(statement)
+
     def _copy_statement(self, statement: bytes) -> None:
         if statement.count(b'"') % 2 or not statement.endswith(b" FROM stdin;\n"):
             self._statement = statement
             return
         match = _COPY_STATEMENT.match(statement)
         if not match:
-            raise ArchiveError(
-                "Cannot read the statement {!r}".format(statement[:200].decode("utf-8", "replace")), stage="verify"
-            )
+            raise _unreadable(statement)
         name = (self._text(_unquote(match.group(1))), self._text(_unquote(match.group(2))))
         if name in self._tables:
             raise ArchiveError("The data of table {}.{} stands in it twice".format(*name), stage="verify")
@@ -199,7 +242,7 @@ class ScriptReader:
 
     def _function_call(self, line: bytes) -> None:
         written = _LO_WRITE.match(line)
-        if written:
+        if written and len(written.group(1)) % 2 == 0:
             content = bytes.fromhex(written.group(1).decode("ascii"))
             self._large_objects_hash.update(content)
             self._large_object_bytes += len(content)
@@ -214,14 +257,17 @@ class ScriptReader:
         if set_value:
             name = self._text(set_value.group(1)).replace("''", "'")
             self._sequences[name] = (int(set_value.group(2)), set_value.group(3) == b"true")
+            return
+        if line.startswith(_MEASURED):
+            # Rather none than one of which a part was passed over. What is in it is nobody's business.
+            raise _unreadable(line.partition(b"(")[0])
 
     def _set_encoding(self, line: bytes) -> None:
         match = _ENCODING.match(line)
         if not match:
             return
-        # PostgreSQL's names are Python's, but for the Windows code pages and "no encoding at all".
         name = match.group(1).decode("ascii").lower()
-        name = {"sql_ascii": "utf-8", "win": "cp1251", "alt": "cp866"}.get(name, name.replace("win", "cp"))
+        name = _ENCODING_NAMES.get(name, name.replace("win", "cp"))
         try:
             self._encoding = codecs.lookup(name).name
         except LookupError as error:
@@ -229,6 +275,12 @@ class ScriptReader:
 
     def _text(self, name: bytes) -> str:
         return name.decode(self._encoding, "surrogateescape")
+
+
+def _unreadable(statement: bytes) -> ArchiveError:
+    return ArchiveError(
+        "Cannot read the statement {!r}".format(statement[:200].decode("utf-8", "replace")), stage="verify"
+    )
 
 
 def _open_after(opened: bytes, line: bytes) -> bytes:

@@ -189,7 +189,8 @@ def verify_result(results: Sequence[Verification]) -> dict[str, Any]:
             }
             for result in results
         ],
-        "newest_corrupt": any(not result.holds and result.archive.time == latest for result in results),
+        "newest_corrupt": latest is not None
+        and any(not result.holds and result.archive.time == latest for result in results),
     }
 
 

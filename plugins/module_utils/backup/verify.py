@@ -15,11 +15,13 @@ from typing import Any
 
 from ..postgres.client import ClientTools, find_clients
 from ..system.errors import ArchiveError, MissingDependencyError, ResilienceError
-from ..system.lock import exclusive_lock
+from ..system.lock import lock_for
 from . import catalogue
 from .catalogue import Archive
 from .decode import hash_file, hash_file_set, read_archive
 from .describe import Manifest, differences
+
+_NEVER = datetime.min.replace(tzinfo=timezone.utc)
 
 
 @dataclass(frozen=True)
@@ -121,19 +123,21 @@ def verify_all(
         )
     clients = find_clients(client_directory)
     results: list[Verification] = []
-    with exclusive_lock(os.path.join(backup_root, catalogue.LOCK_NAME), lock_timeout):
+    with lock_for(os.path.join(backup_root, catalogue.LOCK_NAME), lock_timeout, dry_run):
         seen: dict[Any, Verification] = {}
-        for archive in _chosen(catalogue.read_catalogue(backup_root), only, newest_only):
+        archives = catalogue.read_catalogue(backup_root)
+        for archive in _chosen(archives, only, newest_only):
             key = _identity(archive)
             if key in seen:
                 results.append(Verification(archive, seen[key].problems, 0.0))
                 continue
-            seen[key] = verify_archive(archive, clients)
-            results.append(seen[key])
-        if not dry_run:
-            for result in seen.values():
-                if not result.holds and result.archive.manifest is not None:
-                    catalogue.mark(backup_root, result.archive.sha256, "suspect", _note(result))
+            seen[key] = result = verify_archive(archive, clients)
+            results.append(result)
+            # At once: what is found must not be lost with a run that ends at a later archive.
+            if not dry_run and not result.holds:
+                note = _note(result)
+                unknown = [link for link in catalogue.links_of(archive, archives) if link.problem != note["problem"]]
+                catalogue.mark(unknown, "suspect", note)
     return tuple(results)
 
 
@@ -152,8 +156,13 @@ def _chosen(archives: Sequence[Archive], only: Sequence[str] | None, newest_only
         return chosen
     if newest_only:
         best = max(ours, key=lambda archive: archive.sequence, default=None)
-        return [best] if best is not None else []
+        return [archive for archive in ours if archive is best or _may_be_newer(archive, best)]
     return ours
+
+
+def _may_be_newer(archive: Archive, best: Archive | None) -> bool:
+    # A broken manifest no longer tells its run; what is left is the name.
+    return archive.manifest is None and best is not None and (archive.time or _NEVER) > (best.time or _NEVER)
 
 
 def _identity(archive: Archive) -> Any:

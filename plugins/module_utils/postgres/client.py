@@ -15,8 +15,13 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ..system.commands import Completed, minimal_environment, run
-from ..system.errors import IncompatibleVersionError, MissingDependencyError, ResilienceError
+from ..system.commands import how_it_ended, minimal_environment, run
+from ..system.errors import (
+    IncompatibleVersionError,
+    MissingDependencyError,
+    ProgramFailedError,
+    ResilienceError,
+)
 from . import version
 from .settings import ConnectionSettings
 from .version import Version
@@ -24,6 +29,7 @@ from .version import Version
 # Where Debian, Ubuntu and the PostgreSQL project's packages put each major beside the others.
 INSTALLED_PATTERNS = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/local/pgsql/bin")
 PROGRAM_SECONDS = 30.0
+PING_SECONDS = 3
 # Exit statuses of pg_isready (its documentation): accepting, rejecting, no response, no attempt made.
 ACCEPTING, REJECTING, NO_RESPONSE = 0, 1, 2
 
@@ -60,17 +66,30 @@ def install_remedy(major: int) -> str:
 def find_clients(directory: str | None = None) -> tuple[ClientTools, ...]:
     """Every installed client, newest first; only the one in ``directory`` if that is given.
 
-    Raises MissingDependencyError if there is none at all.
+    Raises MissingDependencyError if there is none at all, or none that runs.
     """
     found: list[ClientTools] = []
+    useless: list[str] = []
     for candidate in _unique([directory] if directory else _usual_directories()):
         program = os.path.join(candidate, "pg_dump")
         if not os.access(program, os.X_OK) or os.path.basename(os.path.realpath(program)) == "pg_wrapper":
             # Debian's /usr/bin/pg_dump is a wrapper that picks a version by rules of its own.
             continue
-        answer = run([program, "--version"], minimal_environment(), timeout=PROGRAM_SECONDS)
-        if answer.rc == 0:
-            found.append(ClientTools(candidate, version.from_text(answer.stdout)))
+        try:
+            answer = run([program, "--version"], minimal_environment(), timeout=PROGRAM_SECONDS)
+            if answer.rc == 0:
+                found.append(ClientTools(candidate, version.from_text(answer.stdout)))
+            else:
+                useless.append(f"{program} --version failed: {answer.stderr.strip() or how_it_ended(answer.rc)}")
+        except ResilienceError as error:
+            # One that hangs or states no version is of no use; another may be.
+            useless.append(f"{program}: {error.message}")
+    if not found and useless:
+        raise MissingDependencyError(
+            "No pg_dump here runs: {}".format("; ".join(useless)),
+            stage="version",
+            remedy="Repair that installation, or name another one in client_directory.",
+        )
     if not found:
         raise MissingDependencyError(
             "No pg_dump found in %s" % (directory or ", ".join(INSTALLED_PATTERNS) + " or PATH"),
@@ -126,21 +145,19 @@ def ping(clients: Sequence[ClientTools], settings: ConnectionSettings) -> int | 
         for name, variable in (("host", "PGHOST"), ("hostaddr", "PGHOSTADDR"), ("port", "PGPORT")):
             if name in settings.parameters:
                 variables[variable] = settings.parameters[name]
-        timeout = settings.parameters.get("connect_timeout", "10")
-        answer: Completed = run(
-            [program, "--quiet", f"--timeout={timeout}"], minimal_environment(variables), timeout=PROGRAM_SECONDS
-        )
-        return answer.rc
+        command = [program, "--quiet", "--timeout=%d" % PING_SECONDS]
+        try:
+            return run(command, minimal_environment(variables), timeout=PROGRAM_SECONDS).rc
+        except ProgramFailedError:
+            # Looking up a name is not covered by its timeout.
+            return NO_RESPONSE
     return None
 
 
 def _usual_directories() -> Iterable[str]:
     for pattern in INSTALLED_PATTERNS:
-        for path in sorted(glob.glob(pattern)):
-            yield path
-    for path in os.environ.get("PATH", "").split(os.pathsep):
-        if path:
-            yield path
+        yield from sorted(glob.glob(pattern))
+    yield from filter(None, os.environ.get("PATH", "").split(os.pathsep))
 
 
 def _unique(directories: Iterable[str]) -> Iterable[str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -55,6 +56,9 @@ LIBPQ_VARIABLES = {
 # A host that was named explicitly must not be redirected by what is left in the environment.
 _REDIRECTING = ("hostaddr", "service")
 
+# Where libpq finds its own files; they name no server, and programs and driver must look in the same places.
+PLACES = ("PGSERVICEFILE", "PGSYSCONFDIR")
+
 # The names the application's .env uses, and the usual other spellings.
 ENV_FILE_NAMES = {
     "host": ("POSTGRES_HOST",),
@@ -68,9 +72,18 @@ ENV_FILE_NAMES = {
 
 DEFAULT_CONNECT_TIMEOUT = "10"
 
+# A server that vanished is noticed within two minutes instead of libpq's two hours. Only the driver takes
+# these; pg_dump has no environment variable for them and is watched for silence instead.
+DRIVER_KEEPALIVES = {
+    "keepalives_idle": "60",
+    "keepalives_interval": "10",
+    "keepalives_count": "6",
+    "tcp_user_timeout": "120000",
+}
+
 # What may change the text of a value is pinned for every session that dumps or compares; pg_dump itself
 # pins the rest (date and interval style, float digits, timeouts, row_security, synchronized scans).
-DUMP_PINS = "-c TimeZone=UTC -c bytea_output=hex -c quote_all_identifiers=off"
+DUMP_PINS = "-c TimeZone=UTC -c bytea_output=hex -c quote_all_identifiers=off -c standard_conforming_strings=on"
 
 
 @dataclass(frozen=True)
@@ -100,7 +113,7 @@ class ConnectionSettings:
 
     def driver_dsn(self) -> str:
         """The connection string for ``psycopg2.connect``, password included: never log it."""
-        parameters = dict(self.parameters)
+        parameters = dict(DRIVER_KEEPALIVES, **self.parameters)
         if self.password is not None:
             parameters["password"] = self.password
         quoted = {name: value.replace("\\", "\\\\").replace("'", "\\'") for name, value in parameters.items()}
@@ -114,6 +127,7 @@ class ConnectionSettings:
         as its password file. It has no name on any disk, so that not even SIGKILL can leave it behind.
         """
         variables = {LIBPQ_VARIABLES[name]: value for name, value in self.parameters.items()}
+        variables.update({name: os.environ[name] for name in PLACES if name in os.environ})
         variables["PGOPTIONS"] = " ".join(filter(None, [variables.get("PGOPTIONS"), DUMP_PINS]))
         if self.password is None:
             yield minimal_environment(variables), ()
@@ -151,11 +165,26 @@ def resolve(
         for name in _REDIRECTING:
             chosen.pop(name, None)
     chosen.update(explicit)
+    if "service" in chosen:
+        chosen = _service_alone(chosen, explicit)
     chosen.setdefault("connect_timeout", DEFAULT_CONNECT_TIMEOUT)
     chosen.setdefault("application_name", "baileys.resilience")
     _check(chosen)
     password = chosen.pop("password", None)
     return ConnectionSettings(parameters=chosen, password=password)
+
+
+def _service_alone(chosen: Mapping[str, str], explicit: Mapping[str, str]) -> dict[str, str]:
+    """A service and, if known, the password: libpq puts what a service says before the environment."""
+    beside = sorted(explicit.keys() - {"service", "password"})
+    if beside:
+        # Programs take their parameters from the environment, so that the service would win over these.
+        raise SettingsError(
+            "The service {!r} cannot be combined with {}".format(chosen["service"], ", ".join(beside)),
+            stage="settings",
+            remedy="Put them into the service, or name the host and leave the service (PGSERVICE) out.",
+        )
+    return {name: chosen[name] for name in ("service", "password") if name in chosen}
 
 
 def _from_env_file(path: str) -> dict[str, str]:
@@ -179,7 +208,7 @@ def _from_env_file(path: str) -> dict[str, str]:
 
 def _check(chosen: Mapping[str, str]) -> None:
     port = chosen.get("port", "5432")
-    if not all(part.isdigit() and 0 < int(part) < 65536 for part in port.split(",")):
+    if not all(re.fullmatch("[0-9]{1,5}", part) and 0 < int(part) < 65536 for part in port.split(",")):
         raise SettingsError(
             f"The port {port!r} is not a number from 1 to 65535",
             stage="settings",

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..system.errors import ResilienceError
+from ..system.errors import ConnectionFailedError, ResilienceError
 from .client import ClientTools
-from .connection import connect, translate, with_retries
+from .connection import answering_within, connect_once, translate, with_retries
 from .settings import ConnectionSettings
 from .version import Version, from_number
 
@@ -29,6 +29,9 @@ else:
 # One statement counts this many tables: a round trip to another datacentre each would take minutes for
 # thousands of tables, and a single statement over all of them would plan for as long.
 TABLES_PER_COUNT = 100
+
+# How long a server may take for questions that any server answers at once.
+ANSWER_SECONDS = 60.0
 
 TableName = tuple[str, str]  # schema, table; as the catalogue has them, unquoted
 
@@ -97,21 +100,28 @@ def read_server(connection: Any) -> Server:
 
 @contextlib.contextmanager
 def server_session(
-    settings: ConnectionSettings, clients: Sequence[ClientTools], lock_timeout: float
+    settings: ConnectionSettings,
+    clients: Sequence[ClientTools],
+    lock_timeout: float,
+    answer_timeout: float = ANSWER_SECONDS,
 ) -> Iterator[tuple[Any, Server]]:
     """A read-only, repeatable-read session pinned as pg_dump pins its own, and the server it met.
 
-    ``lock_timeout`` is in seconds. Raises ConnectionFailedError.
+    Both timeouts are in seconds. Raises ConnectionFailedError.
     """
 
     def open_session() -> tuple[Any, Server]:
-        connection = connect(settings, clients)
+        connection = connect_once(settings, clients)
         try:
-            _pin(connection, lock_timeout)
-            return connection, read_server(connection)
+            with answering_within(connection, answer_timeout):
+                _pin(connection, lock_timeout)
+                return connection, read_server(connection)
         except psycopg2.Error as error:
             connection.close()
             raise translate(error, settings, "read the server's version").at_stage("connect") from error
+        except ConnectionFailedError as error:
+            connection.close()
+            raise error.at_stage("connect") from error
 
     connection, server = with_retries(open_session)
     try:
@@ -121,17 +131,19 @@ def server_session(
 
 
 def _pin(connection: Any, lock_timeout: float) -> None:
+    # Not among the settings below: the driver itself must know in which encoding names come and go.
+    connection.set_client_encoding("UTF8")
     connection.set_session(isolation_level="REPEATABLE READ", readonly=True, autocommit=False)
     # The session that exports a snapshot must not be ended by a timeout of the role or the database,
     # and a policy must make it fail, not see less (facts: row_security, idle_in_transaction).
     pins = {
         "statement_timeout": "0",
         "idle_in_transaction_session_timeout": "0",
+        "idle_session_timeout": "0",
         "row_security": "off",
         "synchronize_seqscans": "off",
         "lock_timeout": "%dms" % round(lock_timeout * 1000),
         "search_path": "pg_catalog",
-        "client_encoding": "UTF8",
     }
     if connection.server_version >= 170000:
         pins["transaction_timeout"] = "0"
@@ -175,8 +187,9 @@ def _tables(cursor: Any, server: Server) -> tuple[Table, ...]:
                        WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid
                          AND d.deptype = 'e'),
                EXISTS (SELECT FROM pg_catalog.pg_extension e WHERE c.oid = ANY (e.extconfig)),
-               pg_catalog.has_table_privilege(c.oid, 'SELECT')
-                 AND pg_catalog.has_schema_privilege(n.oid, 'USAGE'),
+               -- NULL for a table that was dropped a moment ago: pg_dump will say so.
+               coalesce(pg_catalog.has_table_privilege(c.oid, 'SELECT')
+                        AND pg_catalog.has_schema_privilege(n.oid, 'USAGE'), true),
                pg_catalog.row_security_active(c.oid),
                c.relpersistence = 'u'
         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -215,11 +228,22 @@ def _tables(cursor: Any, server: Server) -> tuple[Table, ...]:
 
 
 def count_rows(snapshot: Snapshot, settings: ConnectionSettings) -> dict[TableName, int]:
-    """Rows of every table in this snapshot, counted by the server. Raises ConnectionFailedError."""
+    """Rows of every table in this snapshot, counted by the server. Raises ConnectionFailedError.
+
+    The tables are locked all at once, as pg_dump does it: what empties one beside us (TRUNCATE and many an ALTER
+    take the rows out of every snapshot) must not look like rows left out. The locks go with the savepoint: held
+    on, a statement that wants a table for itself would wait for us, pg_dump behind it, and we for pg_dump, which
+    the server cannot see.
+    """
     counts: dict[TableName, int] = {}
     names = [table.name for table in snapshot.tables]
+    if not names:
+        return counts
     try:
         with snapshot.connection.cursor() as cursor:
+            cursor.execute("SAVEPOINT counting")
+            every = [sql.SQL("ONLY {}").format(sql.Identifier(*name)) for name in names]
+            cursor.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(sql.SQL(", ").join(every)))
             for first in range(0, len(names), TABLES_PER_COUNT):
                 part = names[first : first + TABLES_PER_COUNT]
                 count = sql.SQL("SELECT {}, count(*) FROM ONLY {}")
@@ -227,6 +251,7 @@ def count_rows(snapshot: Snapshot, settings: ConnectionSettings) -> dict[TableNa
                 cursor.execute(sql.SQL(" UNION ALL ").join(queries))
                 for index, rows in cursor.fetchall():
                     counts[part[index]] = rows
+            cursor.execute("ROLLBACK TO SAVEPOINT counting")
     except psycopg2.Error as error:
         raise translate(error, settings, "count rows").at_stage("snapshot") from error
     return counts

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Callable
 
 from ..system.errors import ResilienceError
+from . import telegram
 from .channel import Outcome
 from .message import Message, compose
 from .redact import redact_text
@@ -39,13 +40,12 @@ def deliver(reports: Sequence[Report], settings: DeliverySettings) -> Delivery:
     """
     started = time.monotonic()
     deadline = started + settings.timeout * CHANNEL_SHARE
-    clean = redacted(reports, settings)
     channels: dict[str, Callable[[], Outcome]] = {}
-    if clean and settings.telegram is not None:
-        channels["telegram"] = lambda: _to_telegram(clean, settings, deadline)
-    if clean and settings.sentry is not None:
-        channels["sentry"] = lambda: _to_sentry(clean, settings, deadline)
-    outcomes = _run_side_by_side(channels, started + settings.timeout, settings)
+    if reports and settings.telegram is not None:
+        channels["telegram"] = lambda: _to_telegram(reports, settings, deadline)
+    if reports and settings.sentry is not None:
+        channels["sentry"] = lambda: _to_sentry(reports, settings, deadline)
+    outcomes = _run_side_by_side(channels, started, settings.timeout)
     warnings = [
         redact_text(warning, settings.all_secrets) for outcome in outcomes.values() for warning in outcome.warnings
     ]
@@ -71,10 +71,6 @@ def telegram_messages(reports: Sequence[Report], settings: DeliverySettings) -> 
 
 
 def _to_telegram(reports: Sequence[Report], settings: DeliverySettings, deadline: float) -> Outcome:
-    # Imported only when used: the HTTP libraries take a tenth of a second to load, and most runs of most
-    # modules that make reports send none.
-    from . import telegram
-
     messages = telegram_messages(reports, settings)
     if settings.telegram is None or not messages:
         return Outcome(0)
@@ -82,30 +78,31 @@ def _to_telegram(reports: Sequence[Report], settings: DeliverySettings, deadline
 
 
 def _to_sentry(reports: Sequence[Report], settings: DeliverySettings, deadline: float) -> Outcome:
+    # Loaded only where it is used: it takes as long as all the rest of the module together.
     from . import sentry
 
     if settings.sentry is None:
         return Outcome(0)
-    return sentry.send(reports, settings.host, settings.sentry, settings.secrets, deadline)
+    return sentry.send(reports, settings.host, settings.sentry, settings.all_secrets, deadline)
 
 
 def _run_side_by_side(
-    channels: Mapping[str, Callable[[], Outcome]], deadline: float, settings: DeliverySettings
+    channels: Mapping[str, Callable[[], Outcome]], started: float, timeout: float
 ) -> dict[str, Outcome]:
     finished: dict[str, Outcome] = {}
     threads: list[tuple[str, threading.Thread]] = []
     for name, channel in channels.items():
         # A daemon, because a thread that hangs in the name resolver cannot be ended and must not keep the
         # process from its end.
-        thread = threading.Thread(target=_run, args=(name, channel, finished, settings), daemon=True, name=name)
+        thread = threading.Thread(target=_run, args=(name, channel, finished), daemon=True, name=name)
         thread.start()
         threads.append((name, thread))
     for _name, thread in threads:
-        thread.join(max(0.0, deadline - time.monotonic()))
-    return {name: finished.get(name) or _silent(name, settings.timeout) for name, _thread in threads}
+        thread.join(max(0.0, started + timeout - time.monotonic()))
+    return {name: finished.get(name) or _silent(name, timeout) for name, _thread in threads}
 
 
-def _run(name: str, channel: Callable[[], Outcome], finished: dict[str, Outcome], settings: DeliverySettings) -> None:
+def _run(name: str, channel: Callable[[], Outcome], finished: dict[str, Outcome]) -> None:
     try:
         finished[name] = channel()
     except ResilienceError as error:
@@ -113,7 +110,7 @@ def _run(name: str, channel: Callable[[], Outcome], finished: dict[str, Outcome]
         finished[name] = Outcome(0, (text.strip(),))
     except Exception as error:  # noqa: BLE001 - whatever goes wrong, a report must not undo the backup it reports
         text = "%s: an unexpected %s: %s" % (name.capitalize(), type(error).__name__, error)
-        finished[name] = Outcome(0, (redact_text(text, settings.all_secrets),))
+        finished[name] = Outcome(0, (text,))
 
 
 def _silent(name: str, timeout: float) -> Outcome:

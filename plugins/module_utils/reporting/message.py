@@ -92,7 +92,10 @@ def shorten(text: str, limit: int) -> str:
 
 def _brief_messages(blocks: list[Block], heading: Line, continued: Line) -> list[Message]:
     messages = split(blocks, heading, continued)
-    left_out = 0
+    # Blocks of one line each, and one line of heading: what is beyond the last message is left out, and as much
+    # as the line that says so needs.
+    lines = sum(message.plain.count("\n") for message in messages[:MAX_MESSAGES])
+    left_out = len(blocks) - lines
     while len(messages) > MAX_MESSAGES:
         left_out += 1
         rest = _line("… and %d more; the status file on the host names them" % left_out, LINE_UNITS)

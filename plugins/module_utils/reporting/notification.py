@@ -37,7 +37,7 @@ def gather(job: str, host: str, data: Sequence[Mapping[str, Any]]) -> Gathered:
     check_job(job)
     found = [(_report_of(job, host, item), bool(item.get("unreachable"))) for item in flatten(data)]
     return Gathered(
-        reports=tuple(report for report, _ in found if report is not None),
+        reports=tuple(report for report, _unreachable in found if report is not None),
         # A host that could not be reached did not run the job: this is some other host's disk.
         local=tuple(report for report, unreachable in found if report is not None and not unreachable),
     )

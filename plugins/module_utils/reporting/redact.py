@@ -40,7 +40,7 @@ _MEMBER = r"""(?:\\+".*?\\+"|[bru]?"(?:[^"\\]|\\.)*"|[bru]?'(?:[^'\\]|\\.)*'|[^\
 # Each pattern marks its group `secret`.
 _PATTERNS: tuple[re.Pattern[str], ...] = (
     # scheme://user:password@host, the password up to the last @ of the word: raw passwords may hold @ and /.
-    re.compile(r"[a-z][a-z0-9+.-]*://[^\s:/@]*:(?P<secret>\S*)@", re.IGNORECASE),
+    re.compile(r"://[^\s:/@]*:(?P<secret>\S*)@"),
     # https://key@host: a Sentry DSN, or a token given as user name.
     re.compile(r"https?://(?P<secret>[^\s/@]+)@", re.IGNORECASE),
     # Telegram's /bot<id>:<token>/ and the bare token (an id, a colon and 35 characters).
@@ -162,7 +162,10 @@ def _percent_encoded(text: str, secrets: frozenset[str]) -> Iterator[tuple[int, 
             wanted = secret.encode("utf-8", "replace")
             start = decoded.find(wanted) if secret.strip() else -1
             while start >= 0:
-                yield places[start][0], places[start + len(wanted) - 1][1]
+                span = places[start][0], places[start + len(wanted) - 1][1]
+                # What is written plainly has been found already, and short secrets only where they stand alone.
+                if text[slice(*span)] != secret:
+                    yield span
                 start = decoded.find(wanted, start + 1)
 
 

@@ -160,8 +160,7 @@ def _new_client(
             send_client_reports=False,
             enable_backpressure_handling=False,
             max_breadcrumbs=0,
-            # These two could be set by the environment: printing and sending to a second address.
-            debug=False,
+            # Not left to the environment, which could name a second address to send to.
             spotlight=False,
         )
     except ValueError as error:
@@ -194,7 +193,7 @@ def _measure(report: Report, host: str) -> None:
     if report.duration is not None:
         numbers["duration_seconds"] = report.duration
     for key, number in numbers.items():
-        stem, _, ending = key.rpartition("_")
+        stem, _underscore, ending = key.rpartition("_")
         known = bool(stem) and ending in _UNITS
         # A duration is one of many, of which percentiles are asked; a size is where things stand.
         record = sentry_sdk.metrics.distribution if ending == "seconds" else sentry_sdk.metrics.gauge

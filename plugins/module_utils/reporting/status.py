@@ -100,7 +100,8 @@ def merge(earlier: SubjectStatus | None, report: Report) -> SubjectStatus:
     One that is older than the last run only fills in what it knows.
     """
     before = earlier or SubjectStatus(level=report.level, title=report.title, at=report.at)
-    if earlier is not None and (report.level, report.title, report.at) == (earlier.level, earlier.title, earlier.at):
+    # The title does not count: whoever passes a report on may have taken a secret out of it.
+    if earlier is not None and (report.level, report.at) == (earlier.level, earlier.at):
         return earlier
     if earlier is not None and report.at < earlier.at:
         return dataclasses.replace(
@@ -186,11 +187,16 @@ def _parse_subject(entry: Any) -> SubjectStatus:
     for moment in (status.last_success, status.last_failure):
         if moment is not None:
             timestamp(moment)
-    if type(status.consecutive_failures) is not int or not isinstance(status.reason, (str, type(None))):
-        raise ValueError("no count of failures or no reason")
+    if not isinstance(status.reason, (str, type(None))):
+        raise ValueError("the reason is no text")
     if not all(MEASUREMENT_NAME.match(key) for key in status.measurements):
         raise ValueError("a measurement has no proper name")
-    for number in (*status.measurements.values(), status.duration_seconds or 0.0):
-        if type(number) not in (int, float):
-            raise ValueError("a measurement is no number")
+    numbers: tuple[Any, ...] = (
+        status.consecutive_failures,
+        status.duration_seconds or 0,
+        *status.measurements.values(),
+    )
+    # JSON's true is no number, though Python's is one.
+    if not all(isinstance(number, (int, float)) and not isinstance(number, bool) for number in numbers):
+        raise ValueError("something that is counted or measured is no number")
     return status

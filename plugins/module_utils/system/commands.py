@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -31,14 +32,14 @@ def minimal_environment(extra: Mapping[str, str] | None = None) -> dict[str, str
     return environment
 
 
-def ending_with_parent(command: Sequence[str]) -> list[str]:
-    """The command, run so that the kernel ends it when its parent dies, however that dies.
+def ending_with_parent(command: Sequence[str], death_signal: str = "TERM") -> list[str]:
+    """The command, run so that the kernel ends it by this signal when its parent dies, however that dies.
 
     By util-linux's setpriv rather than by code between fork and exec, which is unsafe beside threads. Where
     there is no setpriv, the end of the pipes does the same for every program that reads or writes one.
     """
     setpriv = shutil.which("setpriv", path=minimal_environment()["PATH"])
-    return [setpriv, "--pdeathsig", "TERM", "--", *command] if setpriv else list(command)
+    return [setpriv, "--pdeathsig", death_signal, "--", *command] if setpriv else list(command)
 
 
 def start(
@@ -49,26 +50,37 @@ def start(
     stdout: int = subprocess.PIPE,
     stderr: int = subprocess.PIPE,
     pass_fds: tuple[int, ...] = (),
+    death_signal: str = "TERM",
 ) -> subprocess.Popen[bytes]:
     """Start a program whose streams the caller serves; it never outlives this process.
 
+    It leads a process group of its own, so that it can be killed together with all it has started.
     Call it from the main thread: the kernel ties the child's end to the thread that started it.
-    Raises MissingDependencyError when the program is not there.
+    Raises MissingDependencyError when the program is not there, ProgramFailedError when this host cannot start it.
     """
     try:
+        if shutil.which(command[0], path=environment.get("PATH")) is None:
+            # setpriv would be started in its place and only say so on its standard error.
+            raise FileNotFoundError(errno.ENOENT, "no such program")
         return subprocess.Popen(
-            ending_with_parent(command),
+            ending_with_parent(command, death_signal),
             env=dict(environment),
             stdin=stdin,
             stdout=stdout,
             stderr=stderr,
             pass_fds=pass_fds,
+            start_new_session=True,
         )
     except OSError as error:
+        message = f"Cannot run {command[0]}: {error.strerror or error}"
+        if error.errno in (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM):
+            raise ProgramFailedError(
+                message,
+                remedy="Raise this user's limits (ulimit -a) or free memory, then run again.",
+                cmd=command,
+            ) from error
         raise MissingDependencyError(
-            f"Cannot run {command[0]}: {error.strerror or error}",
-            remedy="Install the package that provides it, or correct the path.",
-            cmd=command,
+            message, remedy="Install the package that provides it, or correct the path.", cmd=command
         ) from error
 
 

@@ -15,25 +15,35 @@ import re
 from .errors import SettingsError
 from .files import explain_os_error
 
+# What JavaScript takes for white space and for line ends. Python's own idea of them differs: a byte order
+# mark before the first name, or a space pasted from a web page, would make a variable vanish.
+_BLANKS = (
+    "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000\ufeff"
+)
+_BLANK = f"[{_BLANKS}]"
+_START = "(?:^|(?<=[\u2028\u2029]))"
+_END = "(?:$|(?=[\u2028\u2029]))"
+
 _LINE = re.compile(
-    r"""
-    ^\s*(?:export\s+)?([\w.-]+)             # the name
-    (?:\s*=\s*?|:\s+?)                      # "=" or ": "
-    (\s*'(?:\\'|[^'])*'                     # 'as it stands'
-     |\s*"(?:\\"|[^"])*"                    # "with \n and \r expanded"
-     |\s*`(?:\\`|[^`])*`                    # `as it stands`
+    rf"""
+    {_START}{_BLANK}*(?:export{_BLANK}+)?([\w.-]+)  # the name
+    (?:{_BLANK}*={_BLANK}*?|:{_BLANK}+?)     # "=" or ": "
+    ({_BLANK}*'(?:\\'|[^'])*'               # 'as it stands'
+     |{_BLANK}*"(?:\\"|[^"])*"              # "with \n and \r expanded"
+     |{_BLANK}*`(?:\\`|[^`])*`              # `as it stands`
      |[^\#\r\n]+)?                          # bare, up to a "#"
-    \s*(?:\#.*)?$""",
+    {_BLANK}*(?:\#[^\n\u2028\u2029]*)?{_END}""",
     re.MULTILINE | re.VERBOSE | re.ASCII,
 )
-_QUOTED = re.compile(r"^(['\"`])([\s\S]*)\1$")
+_QUOTED = re.compile(rf"{_START}(['\"`])([\s\S]*)\1{_END}", re.MULTILINE)
 
 
 def parse_env(text: str) -> dict[str, str]:
     """The variables of a ``.env`` text; of a name given twice the last one stands."""
     values: dict[str, str] = {}
     for match in _LINE.finditer(text.replace("\r\n", "\n").replace("\r", "\n")):
-        value = (match.group(2) or "").strip()
+        value = (match.group(2) or "").strip(_BLANKS)
         double_quoted = value.startswith('"')
         value = _QUOTED.sub(r"\2", value)
         if double_quoted:

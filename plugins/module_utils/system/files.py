@@ -62,11 +62,11 @@ def private_directory(path: str) -> bool:
         try:
             # mkdir with the mode, under any umask: 0700 has no bits a sane umask would take.
             os.mkdir(path, PRIVATE_DIRECTORY_MODE)
+            os.chmod(path, PRIVATE_DIRECTORY_MODE)
         except FileExistsError:
             return private_directory(path)
         except OSError as error:
             raise explain_os_error(error, path, "create the directory") from error
-        os.chmod(path, PRIVATE_DIRECTORY_MODE)
         return True
     except OSError as error:
         raise explain_os_error(error, path, "use the directory") from error
@@ -96,9 +96,17 @@ def create_private(path: str) -> int:
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
-        return os.open(path, flags, PRIVATE_FILE_MODE)
+        descriptor = os.open(path, flags, PRIVATE_FILE_MODE)
     except OSError as error:
         raise explain_os_error(error, path, "create") from error
+    try:
+        # The umask may have taken even the owner's rights.
+        os.fchmod(descriptor, PRIVATE_FILE_MODE)
+    except OSError as error:
+        os.close(descriptor)
+        os.unlink(path)
+        raise explain_os_error(error, path, "make private") from error
+    return descriptor
 
 
 def write_private(path: str, data: bytes) -> None:
@@ -121,13 +129,13 @@ def write_private(path: str, data: bytes) -> None:
         except BaseException:
             os.unlink(temporary)
             raise
+        fsync_directory(os.path.dirname(path))
     except OSError as error:
         raise explain_os_error(error, path, "write") from error
-    fsync_directory(os.path.dirname(path))
 
 
 def fsync_directory(path: str) -> None:
-    """Make the names in the directory durable: a rename survives a power cut only after this."""
+    """Make the names in the directory durable: a rename survives a power cut only after this. Raises OSError."""
     descriptor = os.open(path or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -35,11 +35,40 @@ def exclusive_lock(path: str, timeout: float) -> Iterator[int]:
         raise explain_os_error(error, path, "open the lock").at_stage("lock") from error
     try:
         _acquire(descriptor, path, timeout)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+        _sign(descriptor)
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def lock_for(path: str, timeout: float, dry_run: bool) -> Iterator[None]:
+    """``exclusive_lock``; with ``dry_run`` the file is not made and not written to: a missing one holds nobody off."""
+    if not dry_run:
+        with exclusive_lock(path, timeout):
+            yield
+        return
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        yield
+        return
+    except OSError as error:
+        raise explain_os_error(error, path, "open the lock").at_stage("lock") from error
+    try:
+        _acquire(descriptor, path, timeout)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _sign(descriptor: int) -> None:
+    # Only for the message of whoever waits: the lock holds on a full disk too.
+    with contextlib.suppress(OSError):
+        # The umask may have taken even the owner's rights.
+        os.fchmod(descriptor, PRIVATE_FILE_MODE)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
 
 
 def _acquire(descriptor: int, path: str, timeout: float) -> None:
@@ -52,10 +81,20 @@ def _acquire(descriptor: int, path: str, timeout: float) -> None:
             if error.errno not in (errno.EAGAIN, errno.EACCES, errno.EINTR):
                 raise explain_os_error(error, path, "lock").at_stage("lock") from error
         if time.monotonic() >= deadline:
-            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
-            raise LockedError(
-                f"Another run (process {holder}) holds {path}; waited {timeout:g} s",
-                stage="lock",
-                remedy="Wait for that run to end, or raise lock_timeout. A lock of a dead process never blocks.",
-            )
+            raise _locked(descriptor, path, timeout)
         time.sleep(min(POLL_SECONDS, max(0.0, deadline - time.monotonic())))
+
+
+def _locked(descriptor: int, path: str, timeout: float) -> LockedError:
+    holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
+    if holder.isdigit() and not os.path.isdir(f"/proc/{holder}"):
+        return LockedError(
+            f"A process that the killed run {holder} left behind holds {path}; waited {timeout:g} s",
+            stage="lock",
+            remedy="Wait for it to end, or find it (fuser) and end it: it may still be writing.",
+        )
+    return LockedError(
+        f"Another run (process {holder or 'unknown'}) holds {path}; waited {timeout:g} s",
+        stage="lock",
+        remedy="Wait for that run to end, or raise lock_timeout. A lock of a dead process never blocks.",
+    )

@@ -68,6 +68,13 @@ def test_several_secrets_side_by_side_and_overlapping(secrets: list[str], text: 
 
 def test_overlapping_secrets_leave_nothing_of_either() -> None:
     assert redact_text("abcdefgh", ["abcde", "defgh"]) == MASK
+    # The same one over itself, and one within what another rule takes out.
+    assert redact_text("abababab.", ["ababab"]) == f"{MASK}."
+    assert redact_text("PGPASSWORD=1-abcde-2 pg_dump", ["abcde"]) == f"PGPASSWORD={MASK} pg_dump"
+
+
+def test_a_form_may_have_nothing_else_to_encode_than_spaces() -> None:
+    assert redact_text("q=pass+word+one", ["pass word one"]) == f"q={MASK}"
 
 
 # Recognised by shape alone. The value is one the shape can carry without an escape of its own.
@@ -101,7 +108,8 @@ SHAPES = {
 @pytest.mark.parametrize("shape", sorted(SHAPES))
 @given(secret=PLAIN)
 def test_an_unknown_secret_is_recognised_by_its_shape(shape: str, secret: str) -> None:
-    assert secret not in redact_text(SHAPES[shape].format("q7" + secret + "7q"))
+    secret = "q7" + secret + "7q"
+    assert secret not in redact_text(SHAPES[shape].format(secret))
 
 
 def test_age_and_pem_keys() -> None:
@@ -155,6 +163,7 @@ def test_short_secrets_do_not_eat_words() -> None:
         == f"{MASK} is not in abcdef or xabc, but {MASK}."
     )
     assert redact_text("plain text", ["", "  ", "\n"]) == "plain text"
+    assert redact_text("50 % abcdef, %61bcdef", ["abc"]) == f"50 % abcdef, {MASK}def"
 
 
 NESTED = st.recursive(
