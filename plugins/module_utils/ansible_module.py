@@ -91,6 +91,9 @@ def connection_settings(module: Any) -> ConnectionSettings:
         "sslkey": given["ssl_key"],
     }
     for name, value in given["connect_params"].items():
+        if "password" in name:
+            # Refused just below, and not to be shown with the arguments.
+            module.no_log_values.add(str(value))
         if name not in LIBPQ_VARIABLES or options.get(name) is not None:
             raise SettingsError(
                 "connect_params holds {}, which {}".format(

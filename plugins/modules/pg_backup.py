@@ -98,7 +98,7 @@ options:
     description:
       - How many seconds to wait for another run on the same O(backup_root). With V(0) it fails at once.
     type: float
-    default: 0
+    default: 60
   table_lock_timeout:
     description:
       - How many seconds to wait for a table that something else holds locked.
@@ -232,7 +232,7 @@ OPTIONS = {
     "compression_level": {"type": "int"},
     "jobs": {"type": "int", "default": 1},
     "prune": {"type": "bool", "default": True},
-    "lock_timeout": {"type": "float", "default": 0},
+    "lock_timeout": {"type": "float", "default": 60},
     "table_lock_timeout": {"type": "float", "default": 60},
     "stall_timeout": {"type": "float", "default": 600},
 }
@@ -244,12 +244,14 @@ def main() -> None:
         supports_check_mode=True,
     )
     options = module.params
-    source = options["source"] or options["database"] or "default"
+    source = [options["source"] or options["database"] or "default"]
 
     def work() -> dict[str, Any]:
         settings = connection_settings(module)
+        # From here on a failure is told under the same name as a success.
+        source[:] = [options["source"] or settings.parameters.get("dbname", "default")]
         request = make.BackupRequest(
-            source=options["source"] or settings.parameters.get("dbname", "default"),
+            source=source[0],
             settings=settings,
             bounds=Bounds(**{name: options[name] for name in BOUNDS}),
             keep=keep_from(options),
@@ -264,7 +266,7 @@ def main() -> None:
             answer["report"] = tell.backup_report(request, result)
         return answer
 
-    run_module(module, work, lambda error, took: tell.failure_report(tell.BACKUP_JOB, source, error, took))
+    run_module(module, work, lambda error, took: tell.failure_report(tell.BACKUP_JOB, source[0], error, took))
 
 
 if __name__ == "__main__":

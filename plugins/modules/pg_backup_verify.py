@@ -13,9 +13,11 @@ version_added: 0.1.0
 description:
   - Reads every retained archive in full and compares it with its manifest. That is size, SHA-256, the rows and digest of
     every table, the values of sequences and the large objects.
-  - Fails if any archive does not hold, and names each with what is wrong with it.
+  - Fails if any archive does not hold or could not be read, and names each with the reason. Fails if there is none.
   - An archive that does not hold is marked V(suspect) in its manifest. It no longer counts as a backup, and retention
     keeps it for a person to look at. This mark is bookkeeping; RV(ignore:changed) stays V(false).
+  - An archive that could not be judged here (no client new enough, an unreadable disk) is not marked. One that was
+    suspect because of an earlier verification, and holds, counts again.
 author:
   - baileys.resilience contributors (@baileys-resilience)
 extends_documentation_fragment:
@@ -47,7 +49,8 @@ options:
     type: path
   lock_timeout:
     description:
-      - How many seconds to wait for a backup that is running on the same O(backup_root).
+      - How many seconds to wait for a backup that is running on the same O(backup_root). The lock is held for one
+        archive at a time.
     type: float
     default: 600
 attributes:
@@ -100,6 +103,11 @@ archives:
       elements: str
       returned: always
       sample: []
+    obstacle:
+      description: Why it could not be verified here, which says nothing against it.
+      type: str
+      returned: always
+      sample: null
     duration_seconds:
       description: How long it took.
       type: float
@@ -128,7 +136,7 @@ from ansible_collections.baileys.resilience.plugins.module_utils.ansible_module 
     run_module,
     state_options,
 )
-from ansible_collections.baileys.resilience.plugins.module_utils.backup import tell, verify
+from ansible_collections.baileys.resilience.plugins.module_utils.backup import catalogue, tell, verify
 
 
 def main() -> None:
@@ -158,7 +166,8 @@ def main() -> None:
             lock_timeout=options["lock_timeout"],
             dry_run=module.check_mode,
         )
-        report = tell.verify_report(source, results, time.monotonic() - started)
+        strangers = catalogue.without_manifest(catalogue.read_catalogue(options["backup_root"]))
+        report = tell.verify_report(source, results, time.monotonic() - started, strangers)
         answer = dict(tell.verify_result(results), changed=False, report=report)
         if report.failed:
             answer["report"] = keep_report(module, report)

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.baileys.resilience.plugins.module_utils.backup import catalogue
 from ansible_collections.baileys.resilience.plugins.module_utils.system.files import remove_tree_or_file
+from demo.postgres_server import PostgresServer
+from tests.conftest import MakeDatabase
 from tests.support.backup_job import ARCHIVE, MANIFEST, BackupJob, IncompleteWatch
 from tests.support.backups import KINDS, strays
 from tests.support.storage_faults import Fault, FaultyRuns, Outcome
@@ -25,9 +28,19 @@ KEEP = {"daily": 1, "weekly": 2, "monthly": 4}
 KIND = {"custom": KINDS["custom-zstd"], "directory": {**KINDS["directory-zstd"], "jobs": 1}}
 
 
-@pytest.mark.parametrize("kind", KIND)
-@pytest.mark.parametrize("fault", ["kill", "ENOSPC", "EIO"])
-def test_fault_at_every_call_to_the_file_system(job: BackupJob, kind: str, fault: str) -> None:
+@pytest.fixture
+def small_job(tmp_path: Path, make_database: MakeDatabase, server18: PostgresServer) -> BackupJob:
+    """A job with an earlier archive of so little that a run takes no time."""
+    database = make_database(server18)
+    database.execute("CREATE TABLE t AS SELECT g AS id, md5(g::text) AS value FROM generate_series(1, 500) g")
+    job = BackupJob(tmp_path, database)
+    job.back_up_here()
+    return job
+
+
+@pytest.mark.parametrize(("kind", "fault"), [*itertools.product(KIND, ["kill", "ENOSPC"]), ("custom", "EIO")])
+def test_fault_at_every_call_to_the_file_system(small_job: BackupJob, kind: str, fault: str) -> None:
+    job = small_job
     request = job.request(keep=KEEP, **KIND[kind])
     with FaultyRuns(request) as runs, IncompleteWatch(job.root) as watch:
         for number in itertools.count(1):

@@ -106,11 +106,9 @@ def back_up_days_ago(back, *arguments, **options):
         def now(cls, tz=None):
             return datetime.now(tz) - timedelta(days=back)
 
-    original, make.datetime = make.datetime, Earlier
-    try:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(make, "datetime", Earlier)
         return back_up(*arguments, **options)
-    finally:
-        make.datetime = original
 
 
 def test_check_mode_touches_nothing(life):

@@ -108,10 +108,10 @@ def test_all_connections_taken(start_server, bin_full18, tmp_path):
         # One is left, which is enough for the snapshot but not for pg_dump.
         held.pop().close()
         wait_until(lambda: len(sessions(held[0])) == 2, "the connection is closed")
-        with pytest.raises(ResilienceError, match="too many clients already") as caught:
+        with pytest.raises(ResilienceError, match="too many clients already") as failed:
             back_up_with(server, server.parameters(), tmp_path)
-        assert caught.value.stage == "dump"
-        assert "All connections are taken" in str(caught.value.remedy)
+        assert failed.value.stage == "dump"
+        assert "All connections are taken" in str(failed.value.remedy)
         assert strays(tmp_path) == []
         # Two are.
         held.pop().close()

@@ -24,7 +24,7 @@ COLLECTION = "baileys.resilience."
 # The variable that holds one entry of backup_sources.
 SOURCE = "backup_source"
 # Ansible's own.
-MAGIC = {"ansible_play_hosts_all", "hostvars", "inventory_hostname", "omit"}
+MAGIC = {"ansible_play_hosts_all", "hostvars", "inventory_hostname", "lookup", "omit", "query"}
 # Keys of a task or play whose value is an expression without braces.
 _EXPRESSIONS = {"when", "that", "failed_when", "changed_when", "until"}
 _OMITTED = "omitted: the module's own default"
@@ -145,8 +145,15 @@ def _names(template: str) -> set[str]:
 
 
 def _keys(template: str) -> set[str]:
-    attributes = _JINJA.parse(template).find_all(jinja2.nodes.Getattr)
-    return {node.attr for node in attributes if isinstance(node.node, jinja2.nodes.Name) and node.node.name == SOURCE}
+    """The keys of a source that a template reads: `source.key`, `source['key']`, `source.get('key')`."""
+    tree = _JINJA.parse(template)
+    found: list[tuple[jinja2.nodes.Node, str]] = []
+    found += [(node.node, node.attr) for node in tree.find_all(jinja2.nodes.Getattr) if node.attr != "get"]
+    found += [(node.node, node.arg.as_const()) for node in tree.find_all(jinja2.nodes.Getitem)]
+    for call in tree.find_all(jinja2.nodes.Call):
+        if isinstance(call.node, jinja2.nodes.Getattr) and call.node.attr == "get":
+            found.append((call.node.node, call.args[0].as_const()))
+    return {key for node, key in found if isinstance(node, jinja2.nodes.Name) and node.name == SOURCE}
 
 
 def _literal_defaults(template: str) -> Iterator[tuple[str, str | None]]:

@@ -131,6 +131,16 @@ def _share_bytes(one: str, other: str) -> bool:
         return False
 
 
+def read_again(archive: Archive) -> Archive | None:
+    """The archive as it is now, None if it is gone."""
+    return _read_archive(archive.path, archive.tier) if os.path.lexists(archive.path) else None
+
+
+def without_manifest(archives: Iterable[Archive]) -> list[Archive]:
+    """Foreign files with a name as ours: archives that somebody put there, or that have lost their manifest."""
+    return [archive for archive in archives if archive.state == FOREIGN and archive.time is not None]
+
+
 def leftovers(backup_root: str) -> list[str]:
     """What a killed run left behind: partial archives, temporary files, manifests without an archive."""
     found = []

@@ -19,7 +19,7 @@ from typing import Callable
 
 from ..postgres.client import ClientTools
 from ..system.commands import minimal_environment
-from ..system.errors import ArchiveError, MissingDependencyError, ResilienceError
+from ..system.errors import ArchiveError, MissingDependencyError
 from ..system.files import create_private, explain_os_error
 from .pipes import Child, stalled
 from .script import PIECE_BYTES, Contents, ScriptReader
@@ -81,7 +81,8 @@ class _ScriptThread:
         try:
             while self._reader.feed_from(self._descriptor):
                 pass
-        except (ResilienceError, OSError, ValueError) as error:
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that asks for the contents
+            # Whatever it is: with nobody reading, the decoder and this run would wait for each other for ever.
             self._failure = error
             self._drain()
 

@@ -129,6 +129,7 @@ def plan_backup(request: BackupRequest) -> BackupResult:
     started = time.monotonic()
     with _meet(request) as meeting:
         archives = catalogue.read_catalogue(request.backup_root)
+        _refuse_other_sources(request, archives)
         path, moment = _new_path(request, meeting.plan)
         manifest: describe.Manifest = {
             "state": "verified",
@@ -196,7 +197,7 @@ def _run(request: BackupRequest, meeting: _Meeting, lock: int, started: float) -
         if dumped.messages:
             warnings.append("pg_dump warned: {}".format(" ".join(dumped.messages.split())))
         manifest = _manifest(request, meeting, snapshot, dumped, archives, started)
-        links = publish(
+        links, unlinked = publish(
             partial,
             path,
             manifest,
@@ -214,7 +215,7 @@ def _run(request: BackupRequest, meeting: _Meeting, lock: int, started: float) -
         manifest=manifest,
         decisions=decisions,
         archives=catalogue.read_catalogue(request.backup_root),
-        warnings=(*warnings, *problems),
+        warnings=(*warnings, *unlinked, *problems),
         duration=time.monotonic() - started,
     )
 
@@ -366,7 +367,7 @@ def _in_tier(request: BackupRequest, tier: str, path: str) -> str:
 def _record_failure(request: BackupRequest, error: ResilienceError) -> None:
     # A lock held by another run says nothing of that run; a client too old for the server touches no file at
     # all; and a root that is not there has nothing to keep.
-    untouched = (LockedError, IncompatibleVersionError)
+    untouched = (LockedError, IncompatibleVersionError, SettingsError)
     if isinstance(error, untouched) or not os.path.isdir(request.backup_root):
         return
     try:

@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Sequence
+from typing import Callable
 
 from ..system.errors import ResilienceError
 from ..system.files import explain_os_error, fsync_directory, private_directory, remove_tree_or_file
@@ -16,30 +18,40 @@ from .describe import Manifest, manifest_path, write_manifest
 from .naming import PARTIAL_SUFFIX
 
 
-def publish(partial: str, path: str, manifest: Manifest, links: Sequence[str]) -> list[str]:
-    """Give the verified archive its name, and hard links in longer tiers; returns the links made.
+def publish(partial: str, path: str, manifest: Manifest, links: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Give the verified archive its name, and hard links in longer tiers; returns the links made, and warnings.
 
     The manifest comes first: a reader that sees an archive always sees its manifest. If this process dies
     in between, a manifest without an archive is left, which is no archive to any reader and is cleared by
-    the next run. Raises ResilienceError, with neither left behind.
+    the next run. A link that cannot be made (a tier on another file system) is a warning: the archive stands.
+    Raises ResilienceError, with nothing of it left behind, when the archive itself cannot be published.
     """
+    _whole_or_nothing(path, "publish", lambda: _publish_one(partial, path, manifest))
     made: list[str] = []
+    warnings: list[str] = []
+    for link in links:
+        try:
+            # Before anything may be withdrawn there: through a symbolic link that could be the archive itself.
+            private_directory(os.path.dirname(link))
+            _whole_or_nothing(link, "link the archive as", functools.partial(_link, path, link, manifest))
+            made.append(link)
+        except ResilienceError as error:
+            warnings.append(f"The archive does not appear in a longer tier: {error.message}.")
+    return made, warnings
+
+
+def _whole_or_nothing(path: str, doing: str, action: Callable[[], None]) -> None:
     try:
         try:
-            _publish_one(partial, path, manifest)
-            for link in links:
-                _link(path, link, manifest)
-                made.append(link)
+            action()
         except OSError as error:
-            raise explain_os_error(error, path, "publish") from error
+            raise explain_os_error(error, path, doing) from error
     except ResilienceError as error:
-        for published in [path, *links]:
-            with contextlib.suppress(ResilienceError):
-                withdraw(published)
-                if published != path:
-                    remove_tree_or_file(published + PARTIAL_SUFFIX)
+        with contextlib.suppress(ResilienceError):
+            withdraw(path)
+            if doing != "publish":
+                remove_tree_or_file(path + PARTIAL_SUFFIX)
         raise error.at_stage("publish") from error
-    return made
 
 
 def withdraw(path: str) -> None:
@@ -71,7 +83,6 @@ def _publish_one(partial: str, path: str, manifest: Manifest) -> None:
 
 def _link(path: str, link: str, manifest: Manifest) -> None:
     """The same bytes under a second name, costing no space; a directory is linked file by file."""
-    private_directory(os.path.dirname(link))
     partial = link + PARTIAL_SUFFIX
     if os.path.isdir(path):
         private_directory(partial)

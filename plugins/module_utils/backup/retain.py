@@ -76,7 +76,8 @@ def _reasons_to_stay(archives: Sequence[Archive], keep: Mapping[str, int]) -> di
         best = newest(archives, state)
         if best is not None:
             for archive in archives:
-                if archive.sha256 == best.sha256 and archive.counted:
+                # Its links with it. Of an unchanged database an older archive may have the same bytes.
+                if (archive.sequence, archive.sha256) == (best.sequence, best.sha256) and archive.counted:
                     reasons.setdefault(archive.path, words)
     return reasons
 

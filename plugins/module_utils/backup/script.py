@@ -94,11 +94,12 @@ class Contents:
 
 
 class _Block:
-    """A ``COPY`` block while it is being read."""
+    """The ``COPY`` block of a table while it is being read; several in a row count as one."""
 
     def __init__(self, name: TableName) -> None:
         self.name = name
-        self.bytes = 0
+        self.at_start = True
+        self._bytes = 0
         self._rows = 0
         self._hash = hashlib.sha256()
 
@@ -106,17 +107,18 @@ class _Block:
         if end > start:
             self._hash.update(view[start:end])
             self._rows += data.count(b"\n", start, end)
-            self.bytes += end - start
+            self._bytes += end - start
+            self.at_start = False
 
     def content(self) -> TableContent:
-        return TableContent(self.name, self._rows, self.bytes, self._hash.hexdigest())
+        return TableContent(self.name, self._rows, self._bytes, self._hash.hexdigest())
 
 
 class ScriptReader:
     """Takes a script in pieces by ``feed`` and gives its ``Contents`` at the end by ``finish``."""
 
     def __init__(self) -> None:
-        self._tables: dict[TableName, TableContent] = {}
+        self._tables: dict[TableName, _Block] = {}
         self._sequences: dict[str, tuple[int, bool]] = {}
         self._large_objects = 0
         self._large_object_bytes = 0
@@ -172,7 +174,7 @@ class ScriptReader:
         if self._filled or self._statement or self._opened:
             raise ArchiveError("The script ends in the middle of a statement", stage="verify")
         return Contents(
-            tables=tuple(self._tables[name] for name in sorted(self._tables)),
+            tables=tuple(self._tables[name].content() for name in sorted(self._tables)),
             sequences=dict(sorted(self._sequences.items())),
             large_objects=self._large_objects,
             large_object_bytes=self._large_object_bytes,
@@ -183,20 +185,19 @@ class ScriptReader:
 
     def _in_copy(self, block: _Block, view: memoryview, position: int) -> int | None:
         data, filled = self._buffer, self._filled
-        if block.bytes == 0 and data.startswith(_EMPTY_COPY_END, position, filled):
-            return self._end_copy(block, position + len(_EMPTY_COPY_END))
+        if block.at_start and data.startswith(_EMPTY_COPY_END, position, filled):
+            return self._end_copy(position + len(_EMPTY_COPY_END))
         end = data.find(_COPY_END, position, filled)
         if end >= 0:
             block.take(data, view, position, end + 1)
-            return self._end_copy(block, end + len(_COPY_END))
+            return self._end_copy(end + len(_COPY_END))
         # The last bytes may begin the end marker: they wait for the next piece.
         safe = max(position, filled - (len(_COPY_END) - 1))
         block.take(data, view, position, safe)
         self._consumed = safe
         return None
 
-    def _end_copy(self, block: _Block, position: int) -> int:
-        self._tables[block.name] = block.content()
+    def _end_copy(self, position: int) -> int:
         self._copy = None
         return position
 
@@ -235,10 +236,10 @@ class ScriptReader:
         if not match:
             raise _unreadable(statement)
         name = (self._text(_unquote(match.group(1))), self._text(_unquote(match.group(2))))
-        if name in self._tables:
-            raise ArchiveError("The data of table {}.{} stands in it twice".format(*name), stage="verify")
         self._statement = b""
-        self._copy = _Block(name)
+        # A second block of a name continues the first: pg_dump loads some partitions through their root.
+        self._copy = self._tables.setdefault(name, _Block(name))
+        self._copy.at_start = True
 
     def _function_call(self, line: bytes) -> None:
         written = _LO_WRITE.match(line)

@@ -44,7 +44,7 @@ def statistics(archives: Sequence[Archive], now: datetime | None = None) -> dict
     now = now or datetime.now(timezone.utc)
     good = [archive for archive in archives if archive.counted]
     ages = [(now - archive.time).total_seconds() for archive in good if archive.time]
-    sizes = {archive.sha256: archive.size_bytes for archive in good}
+    sizes = {(archive.sequence, archive.sha256): archive.size_bytes for archive in good}
     best = newest(archives)
     return {
         "count": len(good),
@@ -131,22 +131,34 @@ def backup_report(request: BackupRequest, result: BackupResult) -> Report:
     )
 
 
-def verify_report(source: str, results: Sequence[Verification], duration: float) -> Report:
-    """The report of a verification of one source."""
-    bad = [result for result in results if not result.holds]
-    facts = [("Archives", "%d verified, %d hold" % (len(results), len(results) - len(bad)))]
-    facts += [(os.path.basename(result.archive.path), "; ".join(result.problems[:3])) for result in bad]
+def verify_report(
+    source: str, results: Sequence[Verification], duration: float, strangers: Sequence[Archive] = ()
+) -> Report:
+    """The report of a verification of one source. ``strangers`` have the name of an archive and no manifest."""
+    corrupt = [result for result in results if result.problems]
+    unjudged = [result for result in results if result.obstacle is not None]
+    facts = [("Archives", "%d read, %d hold" % (len(results), sum(result.holds for result in results)))]
+    facts += [(os.path.basename(one.archive.path), "; ".join(one.findings[:3])) for one in [*corrupt, *unjudged]]
+    facts += [("No manifest", os.path.basename(archive.path)) for archive in strangers]
     facts.append(("Took", human_duration(duration)))
+    level, title, remedy = "info", "every archive holds", None
+    if strangers:
+        level, title = "warning", "every archive with a manifest holds"
+        remedy = "Without its manifest a file is no backup to anybody: see where it went, or move the file away."
+    if unjudged:
+        level, title = "error", "%d of %d archives could not be verified" % (len(unjudged), len(results))
+        remedy = "Mend what is named above and verify again. It says nothing against the archives themselves."
+    if corrupt:
+        level, title = "fatal", "%d of %d archives are corrupt" % (len(corrupt), len(results))
+        remedy = "See that there is a newer good one, or make it now, and look at the disk. The corrupt ones are kept."
     return Report(
         job=VERIFY_JOB,
         subject=source,
-        level="fatal" if bad else "info",
-        title="%d of %d archives are corrupt" % (len(bad), len(results)) if bad else "every archive holds",
+        level=level,
+        title=title,
         facts=tuple(facts),
-        remedy="Make a new backup now, and look at the disk. The corrupt ones are marked suspect and kept."
-        if bad
-        else None,
-        measurements={"archives_count": float(len(results)), "corrupt_count": float(len(bad))},
+        remedy=remedy,
+        measurements={"archives_count": float(len(results)), "corrupt_count": float(len(corrupt))},
         duration=round(duration, 3),
     )
 
@@ -185,16 +197,17 @@ def verify_result(results: Sequence[Verification]) -> dict[str, Any]:
                 "holds": result.holds,
                 "state": result.archive.state,
                 "problems": list(result.problems),
+                "obstacle": result.obstacle,
                 "duration_seconds": round(result.duration, 3),
             }
             for result in results
         ],
         "newest_corrupt": latest is not None
-        and any(not result.holds and result.archive.time == latest for result in results),
+        and any(result.problems and result.archive.time == latest for result in results),
     }
 
 
 def verify_failure(backup_root: str, results: Sequence[Verification]) -> str:
     """One sentence that names every archive that does not hold."""
-    bad = ["{}: {}".format(r.archive.path, "; ".join(r.problems[:3])) for r in results if not r.holds]
+    bad = ["{}: {}".format(r.archive.path, "; ".join(r.findings[:3])) for r in results if not r.holds]
     return "%d of %d archives in %s do not hold: %s" % (len(bad), len(results), backup_root, " | ".join(bad))

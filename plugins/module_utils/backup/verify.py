@@ -6,14 +6,15 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
-from ..postgres.client import ClientTools, find_clients
+from ..postgres.client import ClientTools, find_clients, supports_compression
 from ..system.errors import ArchiveError, MissingDependencyError, ResilienceError
 from ..system.lock import lock_for
 from . import catalogue
@@ -26,42 +27,54 @@ _NEVER = datetime.min.replace(tzinfo=timezone.utc)
 
 @dataclass(frozen=True)
 class Verification:
-    """The outcome for one archive; ``problems`` is empty when it holds. ``duration`` is in seconds."""
+    """The outcome for one archive. ``duration`` is in seconds.
+
+    ``problems`` is what is wrong with it, empty when it holds. ``obstacle`` is why it could not be judged here, which
+    says nothing against it: no client new enough, a decoder that was killed, a disk that does not answer.
+    """
 
     archive: Archive
     problems: tuple[str, ...]
     duration: float
+    obstacle: str | None = None
 
     @property
     def holds(self) -> bool:
-        """Whether the archive is what its manifest says."""
-        return not self.problems
+        """Whether the archive is known to be what its manifest says."""
+        return not self.problems and self.obstacle is None
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What a person should know: the problems, or the obstacle."""
+        return self.problems if self.obstacle is None else (f"it could not be verified: {self.obstacle}",)
 
 
 def verify_archive(archive: Archive, clients: Sequence[ClientTools]) -> Verification:
-    """Compare size, SHA-256, every table's rows and digest, sequences and large objects with the manifest.
-
-    Raises MissingDependencyError when this host has no client new enough to read the archive: that says
-    nothing against the archive.
-    """
+    """Compare size, SHA-256, every table's rows and digest, sequences and large objects with the manifest."""
     started = time.monotonic()
-    problems = tuple(_problems(archive, clients))
-    return Verification(archive, problems, time.monotonic() - started)
+    problems: tuple[str, ...] = ()
+    obstacle = None
+    try:
+        problems = tuple(_problems(archive, clients))
+    except ResilienceError as error:
+        obstacle = error.message
+    return Verification(archive, problems, time.monotonic() - started, obstacle)
 
 
 def _problems(archive: Archive, clients: Sequence[ClientTools]) -> list[str]:
+    """What is wrong with the archive. Raises ResilienceError for what says nothing against it."""
     manifest = archive.manifest
     if manifest is None:
         return [archive.problem or "it has no manifest"]
+    if os.path.isdir(archive.path) != (manifest["format"] == "directory"):
+        return ["it is {}a directory".format("" if os.path.isdir(archive.path) else "not ")]
     try:
         decoded = read_archive(archive.path, manifest["format"], manifest["compression"], _reader(manifest, clients))
-    except MissingDependencyError:
-        raise
     except ArchiveError as error:
-        # The bytes are judged below as well: a wrong hash is the plainer message.
-        return _wrong_bytes(archive, manifest) + [error.message]
-    except ResilienceError as error:
-        return [error.message]
+        wrong = _wrong_bytes(archive, manifest)
+        if not wrong:
+            raise ResilienceError(f"its bytes are those it was made with, but {error.message}") from error
+        return [*wrong, error.message]
     problems = []
     if decoded.size != manifest["size_bytes"]:
         problems.append("it has %d bytes, not %d" % (decoded.size, manifest["size_bytes"]))
@@ -88,17 +101,34 @@ def _changed_files(manifest: Manifest, files: dict[str, str]) -> list[str]:
 
 
 def _reader(manifest: Manifest, clients: Sequence[ClientTools]) -> ClientTools:
+    """The oldest client here that can read the archive. One that cannot says nothing against the archive."""
     major = int(str(manifest["client_version"]).split(".", maxsplit=1)[0])
-    for tools in sorted(clients, key=lambda tools: tools.version.major):
-        if tools.version.major >= major:
+    recent = [tools for tools in sorted(clients, key=lambda tools: tools.version) if tools.version.major >= major]
+    if not recent:
+        raise MissingDependencyError(
+            "The archive was made by pg_dump {}; the newest client here is {}".format(
+                manifest["client_version"], clients[0].version
+            ),
+            stage="version",
+            remedy="Install postgresql-client-%d, or verify on a host that has it." % major,
+        )
+    for tools in recent:
+        # A plain script is decompressed by a program of its own.
+        if manifest["format"] == "plain" or _can_decompress(tools, str(manifest["compression"])):
             return tools
     raise MissingDependencyError(
-        "The archive was made by pg_dump {}; the newest client here is {}".format(
-            manifest["client_version"], clients[0].version
+        "The archive is compressed with {}; the client {} in {} was built without it".format(
+            manifest["compression"], recent[-1].version, recent[-1].directory
         ),
         stage="version",
-        remedy="Install postgresql-client-%d, or verify on a host that has it." % major,
+        remedy="Install a client with {}, as the packages of Debian and of the PostgreSQL project are, or verify on a "
+        "host that has one.".format(manifest["compression"]),
     )
+
+
+@functools.cache
+def _can_decompress(tools: ClientTools, compression: str) -> bool:
+    return supports_compression(tools, compression)
 
 
 def verify_all(
@@ -112,8 +142,10 @@ def verify_all(
 ) -> tuple[Verification, ...]:
     """Verify the archives of a root (or ``only`` these paths, or the newest) and mark the bad ones suspect.
 
-    Takes the lock, in seconds, so that no run removes what is being read. An archive linked into several
-    tiers is read once. With ``dry_run`` nothing is marked.
+    The lock, with its timeout in seconds, is held for one archive at a time, so that a backup need not wait for all
+    of them. An archive linked into several tiers is read once. One that was suspect because of an earlier
+    verification, and holds, counts again. With ``dry_run`` nothing is marked. Raises ResilienceError when there is
+    nothing to verify: an empty root is a backup disk that is not mounted, or worse.
     """
     if not os.path.isdir(backup_root):
         raise ResilienceError(
@@ -122,23 +154,48 @@ def verify_all(
             remedy="Make a backup first, or correct backup_root.",
         )
     clients = find_clients(client_directory)
+    chosen = _chosen(catalogue.read_catalogue(backup_root), only, newest_only)
+    if not chosen:
+        raise ResilienceError(
+            f"There is no archive in {backup_root}",
+            stage="verify",
+            remedy="See whether the backup disk is mounted, and make a backup.",
+        )
     results: list[Verification] = []
-    with lock_for(os.path.join(backup_root, catalogue.LOCK_NAME), lock_timeout, dry_run):
-        seen: dict[Any, Verification] = {}
-        archives = catalogue.read_catalogue(backup_root)
-        for archive in _chosen(archives, only, newest_only):
+    seen: dict[Any, Verification] = {}
+    for listed in chosen:
+        with lock_for(os.path.join(backup_root, catalogue.LOCK_NAME), lock_timeout, dry_run):
+            # Between two archives a backup may have run, and retention removed one that was to be read.
+            archive = catalogue.read_again(listed)
+            if archive is None:
+                continue
             key = _identity(archive)
             if key in seen:
-                results.append(Verification(archive, seen[key].problems, 0.0))
+                results.append(replace(seen[key], archive=archive, duration=0.0))
                 continue
             seen[key] = result = verify_archive(archive, clients)
             results.append(result)
             # At once: what is found must not be lost with a run that ends at a later archive.
-            if not dry_run and not result.holds:
-                note = _note(result)
-                unknown = [link for link in catalogue.links_of(archive, archives) if link.problem != note["problem"]]
-                catalogue.mark(unknown, "suspect", note)
+            if not dry_run:
+                _mark(backup_root, result)
     return tuple(results)
+
+
+def _mark(backup_root: str, result: Verification) -> None:
+    archive = result.archive
+    if result.problems:
+        state, note = "suspect", _note("failed", "; ".join(result.problems[:5]))
+    elif result.holds and _suspected_by_verification(archive):
+        state, note = "verified", _note("held", None)
+    else:
+        return
+    links = catalogue.links_of(archive, catalogue.read_catalogue(backup_root))
+    catalogue.mark([link for link in links if (link.state, link.problem) != (state, note["problem"])], state, note)
+
+
+def _suspected_by_verification(archive: Archive) -> bool:
+    proofs = archive.manifest["proofs"] if archive.manifest else []
+    return archive.state == "suspect" and bool(proofs) and proofs[-1].get("kind") == "verify"
 
 
 def _chosen(archives: Sequence[Archive], only: Sequence[str] | None, newest_only: bool) -> list[Archive]:
@@ -172,10 +229,10 @@ def _identity(archive: Archive) -> Any:
     return inode, archive.manifest["manifest_sha256"] if archive.manifest else archive.path
 
 
-def _note(result: Verification) -> dict[str, Any]:
+def _note(outcome: str, problem: str | None) -> dict[str, Any]:
     return {
         "at": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "kind": "verify",
-        "outcome": "failed",
-        "problem": "; ".join(result.problems[:5]),
+        "outcome": outcome,
+        "problem": problem,
     }

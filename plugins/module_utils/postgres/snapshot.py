@@ -38,10 +38,15 @@ TableName = tuple[str, str]  # schema, table; as the catalogue has them, unquote
 
 @dataclass(frozen=True)
 class Table:
-    """A table whose rows pg_dump will write. ``filtered``: of an extension, dumped only in part."""
+    """A table whose rows pg_dump will write. ``filtered``: of an extension, dumped only in part.
+
+    ``root`` is the partitioned table it belongs to, under whose name pg_dump writes the rows where their
+    partition may differ after a restore (hash partitions of an enum).
+    """
 
     name: TableName
     filtered: bool
+    root: TableName | None = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +119,7 @@ def server_session(
         connection = connect_once(settings, clients)
         try:
             with answering_within(connection, answer_timeout):
+                _refuse_pooler(connection, settings)
                 _pin(connection, lock_timeout)
                 return connection, read_server(connection)
         except psycopg2.Error as error:
@@ -128,6 +134,23 @@ def server_session(
         yield connection, server
     finally:
         connection.close()
+
+
+def _refuse_pooler(connection: Any, settings: ConnectionSettings) -> None:
+    """A pooler hands our settings on to the application's sessions and cannot keep a snapshot for pg_dump.
+
+    It shows by the process it names when it greets us, which is not the one that answers.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_catalog.pg_backend_pid()")
+        (process,) = cursor.fetchone()
+    connection.rollback()
+    if process != connection.info.backend_pid:
+        raise ConnectionFailedError(
+            f"At {settings.host}:{settings.port} a connection pooler answers, not the server itself",
+            stage="connect",
+            remedy="Give the host and port of the server; a pooler cannot share a snapshot.",
+        )
 
 
 def _pin(connection: Any, lock_timeout: float) -> None:
@@ -191,8 +214,11 @@ def _tables(cursor: Any, server: Server) -> tuple[Table, ...]:
                coalesce(pg_catalog.has_table_privilege(c.oid, 'SELECT')
                         AND pg_catalog.has_schema_privilege(n.oid, 'USAGE'), true),
                pg_catalog.row_security_active(c.oid),
-               c.relpersistence = 'u'
+               c.relpersistence = 'u',
+               rn.nspname, r.relname
         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        LEFT JOIN pg_catalog.pg_class r ON c.relispartition AND r.oid = pg_catalog.pg_partition_root(c.oid)
+        LEFT JOIN pg_catalog.pg_namespace rn ON rn.oid = r.relnamespace
         WHERE c.relkind = 'r' AND c.relpersistence <> 't'
           AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
         ORDER BY 1, 2
@@ -201,7 +227,7 @@ def _tables(cursor: Any, server: Server) -> tuple[Table, ...]:
     tables: list[Table] = []
     unreadable: list[str] = []
     hidden: list[str] = []
-    for schema, name, of_extension, configuration, readable, policed, unlogged in cursor.fetchall():
+    for schema, name, of_extension, configuration, readable, policed, unlogged, *root in cursor.fetchall():
         if (of_extension and not configuration) or (unlogged and server.in_recovery):
             # pg_dump leaves these out: CREATE EXTENSION makes the first, a standby cannot read the second.
             continue
@@ -209,7 +235,7 @@ def _tables(cursor: Any, server: Server) -> tuple[Table, ...]:
             unreadable.append(f"{schema}.{name}")
         elif policed:
             hidden.append(f"{schema}.{name}")
-        tables.append(Table((schema, name), of_extension))
+        tables.append(Table((schema, name), of_extension, tuple(root) if root[1] else None))
     if unreadable:
         raise ResilienceError(
             f"The role {server.user} may not read {_some(unreadable)}",
@@ -230,10 +256,11 @@ def _tables(cursor: Any, server: Server) -> tuple[Table, ...]:
 def count_rows(snapshot: Snapshot, settings: ConnectionSettings) -> dict[TableName, int]:
     """Rows of every table in this snapshot, counted by the server. Raises ConnectionFailedError.
 
-    The tables are locked all at once, as pg_dump does it: what empties one beside us (TRUNCATE and many an ALTER
-    take the rows out of every snapshot) must not look like rows left out. The locks go with the savepoint: held
-    on, a statement that wants a table for itself would wait for us, pg_dump behind it, and we for pg_dump, which
-    the server cannot see.
+    The tables are locked all at once, as pg_dump does it. What was rewritten between the snapshot and the lock
+    (TRUNCATE and many an ALTER take the rows out of every snapshot) is noticed by its file, which is not the
+    snapshot's any more: pg_dump and the count would agree on a table that only looks empty. The locks go with the
+    savepoint: held on, a statement that wants a table for itself would wait for us, pg_dump behind it, and we for
+    pg_dump, which the server cannot see.
     """
     counts: dict[TableName, int] = {}
     names = [table.name for table in snapshot.tables]
@@ -244,6 +271,7 @@ def count_rows(snapshot: Snapshot, settings: ConnectionSettings) -> dict[TableNa
             cursor.execute("SAVEPOINT counting")
             every = [sql.SQL("ONLY {}").format(sql.Identifier(*name)) for name in names]
             cursor.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(sql.SQL(", ").join(every)))
+            _refuse_rewritten(cursor)
             for first in range(0, len(names), TABLES_PER_COUNT):
                 part = names[first : first + TABLES_PER_COUNT]
                 count = sql.SQL("SELECT {}, count(*) FROM ONLY {}")
@@ -255,6 +283,28 @@ def count_rows(snapshot: Snapshot, settings: ConnectionSettings) -> dict[TableNa
     except psycopg2.Error as error:
         raise translate(error, settings, "count rows").at_stage("snapshot") from error
     return counts
+
+
+def _refuse_rewritten(cursor: Any) -> None:
+    cursor.execute(
+        """
+        SELECT n.nspname || '.' || c.relname
+        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind = 'r' AND c.relpersistence <> 't'
+          AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+          -- The first as the snapshot has it, the second as it is now.
+          AND c.relfilenode <> pg_catalog.pg_relation_filenode(c.oid)
+        ORDER BY 1
+        """
+    )
+    rewritten = [name for (name,) in cursor.fetchall()]
+    if rewritten:
+        raise ResilienceError(
+            f"{_some(rewritten)} was rewritten (TRUNCATE, ALTER TABLE, VACUUM FULL) just as the backup began, "
+            "so its rows are not in the snapshot",
+            stage="snapshot",
+            remedy="Run the backup again.",
+        )
 
 
 def _some(names: Sequence[str]) -> str:

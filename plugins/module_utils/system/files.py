@@ -70,6 +70,17 @@ def private_directory(path: str) -> bool:
         return True
     except OSError as error:
         raise explain_os_error(error, path, "use the directory") from error
+    _refuse_foreign_directory(path, status)
+    if stat.S_IMODE(status.st_mode) == PRIVATE_DIRECTORY_MODE:
+        return False
+    try:
+        os.chmod(path, PRIVATE_DIRECTORY_MODE)
+    except OSError as error:
+        raise explain_os_error(error, path, "make private the directory") from error
+    return True
+
+
+def _refuse_foreign_directory(path: str, status: os.stat_result) -> None:
     if stat.S_ISLNK(status.st_mode) or not stat.S_ISDIR(status.st_mode):
         raise ResilienceError(
             "{} is not a directory{}".format(path, " but a symbolic link" if stat.S_ISLNK(status.st_mode) else ""),
@@ -80,13 +91,12 @@ def private_directory(path: str) -> bool:
             "%s belongs to the user with id %d, and this runs as %d" % (path, status.st_uid, os.geteuid()),
             remedy="Run as the owner of the directory, or change its owner.",
         )
-    if stat.S_IMODE(status.st_mode) == PRIVATE_DIRECTORY_MODE:
-        return False
-    try:
-        os.chmod(path, PRIVATE_DIRECTORY_MODE)
-    except OSError as error:
-        raise explain_os_error(error, path, "make private the directory") from error
-    return True
+    if status.st_mode & stat.S_ISVTX:
+        # /tmp and its like: taken from everybody else, they would stop the host from working.
+        raise ResilienceError(
+            f"{path} is a directory that everybody shares",
+            remedy="Name a directory of its own below it.",
+        )
 
 
 def create_private(path: str) -> int:

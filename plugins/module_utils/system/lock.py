@@ -56,7 +56,8 @@ def lock_for(path: str, timeout: float, dry_run: bool) -> Iterator[None]:
     except OSError as error:
         raise explain_os_error(error, path, "open the lock").at_stage("lock") from error
     try:
-        _acquire(descriptor, path, timeout)
+        # Shared: some file systems (NFS) give an exclusive lock only to who may write the file.
+        _acquire(descriptor, path, timeout, fcntl.LOCK_SH)
         yield
     finally:
         os.close(descriptor)
@@ -71,11 +72,11 @@ def _sign(descriptor: int) -> None:
         os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
 
 
-def _acquire(descriptor: int, path: str, timeout: float) -> None:
+def _acquire(descriptor: int, path: str, timeout: float, kind: int = fcntl.LOCK_EX) -> None:
     deadline = time.monotonic() + timeout
     while True:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
             return
         except OSError as error:
             if error.errno not in (errno.EAGAIN, errno.EACCES, errno.EINTR):

@@ -5,15 +5,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
 from datetime import timedelta
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-from ansible_collections.baileys.resilience.plugins.module_utils.backup import catalogue
+from ansible_collections.baileys.resilience.plugins.module_utils.backup import catalogue, publish
 from ansible_collections.baileys.resilience.plugins.module_utils.backup.catalogue import (
     Archive,
     LastRun,
@@ -27,6 +29,7 @@ from ansible_collections.baileys.resilience.plugins.module_utils.backup.catalogu
     read_catalogue,
     read_last_run,
     remove_archive,
+    remove_last_run,
     write_last_run,
 )
 from ansible_collections.baileys.resilience.plugins.module_utils.backup.describe import manifest_path, write_manifest
@@ -301,7 +304,7 @@ class TestRemoving:
         # The other way round, a kill in between would leave an archive without a manifest: foreign for ever.
         put_archive(tmp_path)
         removed: list[str] = []
-        monkeypatch.setattr(catalogue, "remove_tree_or_file", removed.append)
+        monkeypatch.setattr(publish, "remove_tree_or_file", removed.append)
         archive = only(tmp_path)
         remove_archive(archive)
         assert removed == [archive.path, manifest_path(archive.path)]
@@ -319,13 +322,33 @@ class TestRemoving:
             seen.append(len(read_catalogue(str(tmp_path))))
             real(doomed)
 
-        monkeypatch.setattr(catalogue, "remove_tree_or_file", look)
+        monkeypatch.setattr(publish, "remove_tree_or_file", look)
         remove_archive(only(tmp_path))
         assert seen == [0, 0]
         assert os.listdir(tmp_path / "daily") == []
 
+    def test_a_directory_that_cannot_be_moved_is_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        path = tmp_path / "daily" / "backup-2026-11-21T120000Z.dir"
+        path.mkdir(parents=True)
+        write_manifest(str(path), manifest_of(format="directory"))
+
+        def refuse(source: str, target: str) -> NoReturn:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+
+        monkeypatch.setattr(os, "rename", refuse)
+        with pytest.raises(ResilienceError, match=r"^Cannot remove .*\.dir: Operation not permitted$"):
+            remove_archive(only(tmp_path))
+        assert path.exists()
+        assert Path(manifest_path(str(path))).exists()
+
 
 class TestLastRun:
+    def test_a_record_that_is_removed_is_missing(self, tmp_path: Path) -> None:
+        write_last_run(str(tmp_path), "ok")
+        remove_last_run(str(tmp_path))
+        remove_last_run(str(tmp_path))
+        assert read_last_run(str(tmp_path)) is None
+
     def test_what_was_written_is_read(self, tmp_path: Path) -> None:
         write_last_run(str(tmp_path), "failed", "no space left; ä\n")
         last = read_last_run(str(tmp_path))

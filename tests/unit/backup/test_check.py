@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -77,6 +78,30 @@ class TestContents:
         )
         with nullcontext() if complete else pytest.raises(ArchiveError, match="is not complete"):
             check_contents(decoded(rows=held, objects=objects[0]), snapshot(objects[1], tuple(filtered)), counts)
+
+    PARTITIONS = (
+        Table(("public", "p1"), False, ("public", "p")),
+        Table(("public", "p2"), False, ("public", "p")),
+        Table(("public", "a"), False),
+    )
+
+    @pytest.mark.parametrize(
+        ("held", "complete"),
+        [
+            ({("public", "p1"): 3, ("public", "p2"): 4, ("public", "a"): 1}, True),
+            # pg_dump writes some partitions under the name of their root.
+            ({("public", "p"): 7, ("public", "a"): 1}, True),
+            ({("public", "p"): 4, ("public", "p1"): 3, ("public", "a"): 1}, True),
+            ({("public", "p"): 6, ("public", "a"): 1}, False),
+            ({("public", "p1"): 3, ("public", "a"): 1}, False),
+            ({("public", "p"): 7}, False),
+        ],
+    )
+    def test_partitions_under_either_name(self, held: dict[TableName, int], complete: bool) -> None:
+        counts = {("public", "p1"): 3, ("public", "p2"): 4, ("public", "a"): 1}
+        taken = replace(snapshot(), tables=self.PARTITIONS)
+        with nullcontext() if complete else pytest.raises(ArchiveError, match="is not complete"):
+            check_contents(decoded(rows=held), taken, counts)
 
     def test_everything_wrong_is_named(self) -> None:
         held = {("public", "a"): 10, ("other", "x"): 1}

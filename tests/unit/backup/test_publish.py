@@ -50,7 +50,7 @@ class Root:
         self.links = [path / tier / self.target.name for tier in ("weekly", "monthly")]
         self.manifest = manifest_of(CONTENT, sequence=2, format="directory" if kind == "directory" else "custom")
 
-    def publish(self) -> list[str]:
+    def publish(self) -> tuple[list[str], list[str]]:
         return publish(str(self.partial), str(self.target), self.manifest, [str(link) for link in self.links])
 
     def earlier(self) -> dict[str, bytes | None]:
@@ -102,7 +102,7 @@ def count_calls(path: Path, kind: str) -> int:
 def test_archive_manifest_and_links(tmp_path: Path, kind: str) -> None:
     root = Root(tmp_path / "root", kind)
     before = root.earlier()
-    assert root.publish() == [str(link) for link in root.links]
+    assert root.publish() == ([str(link) for link in root.links], [])
     assert not root.partial.exists()
     for path in (root.target, *root.links):
         manifest = read_manifest(str(path))
@@ -127,25 +127,34 @@ def test_a_manifest_of_its_own_for_every_link(tmp_path: Path, kind: str) -> None
     assert Path(manifest_path(str(root.target))).stat().st_nlink == 1
 
 
-def test_a_failure_of_any_call_leaves_nothing_and_earlier_ones_alone(tmp_path: Path, kind: str) -> None:
+def test_a_failure_of_any_call_leaves_what_is_whole_and_earlier_ones_alone(tmp_path: Path, kind: str) -> None:
     total = count_calls(tmp_path / "counted", kind)
-    failed = set()
+    failed = {True: set[str](), False: set[str]()}
     for number in range(total):
         root = Root(tmp_path / str(number), kind)
         before = root.earlier()
-        with at_call(number, fail) as made, pytest.raises(ResilienceError) as caught:
-            root.publish()
-        failed.add(made[number])
-        assert "no space left" in caught.value.message
-        assert caught.value.stage == "publish"
+        published, links, warnings, stage = True, list[str](), list[str](), "publish"
+        with at_call(number, fail) as made:
+            try:
+                links, warnings = root.publish()
+            except ResilienceError as error:
+                published, warnings, stage = False, [error.message], error.stage
+        failed[published].add(made[number])
+        assert stage == "publish"
+        assert len(warnings) == 1
+        assert "no space left" in warnings[0]
         assert root.earlier() == before
-        # At most the partial archive, which whoever made it removes.
-        names = {name.split("/")[1] for name in snapshot_of(root.path) if "/" in name} - {
-            name.split("/")[1] for name in before
-        }
-        assert names <= {root.partial.name}, (number, made[number])
+        # What was withdrawn left nothing but the partial archive, which whoever made it removes.
+        whole = [str(root.target), *links] if published else []
+        expected = {str(Path(path).relative_to(root.path)) for one in whole for path in (one, manifest_path(one))}
+        names = {name for name in snapshot_of(root.path) if name.count("/") == 1} - set(before)
+        names = {name for name in names if name.split("/")[1] != root.partial.name or "daily" not in name}
+        assert names == expected, (number, made[number])
+        assert {archive.state for archive in read_catalogue(str(root.path))} == {"verified"}
         shutil.rmtree(root.path)
-    assert failed >= {"fsync", "replace", "rename", "link"}
+    # A link that fails is a warning; the archive itself is published or not at all.
+    assert failed[False] >= {"fsync", "replace", "rename"}
+    assert failed[True] >= {"fsync", "replace", "rename", "link"}
 
 
 def test_a_write_that_fails(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,12 +229,13 @@ def test_what_cannot_be_taken_back_does_not_hide_the_cause(
         root.publish()
 
 
-def test_a_tier_that_is_no_directory_is_refused(tmp_path: Path, kind: str) -> None:
+def test_a_longer_tier_that_cannot_be_used_is_a_warning(tmp_path: Path, kind: str) -> None:
     root = Root(tmp_path / "root", kind)
     (root.path / "weekly").symlink_to("daily")
     before = root.earlier()
-    with pytest.raises(ResilienceError, match="symbolic link") as caught:
-        root.publish()
-    assert caught.value.stage == "publish"
-    assert not root.target.exists()
+    links, warnings = root.publish()
+    assert links == [str(root.links[1])]
+    assert len(warnings) == 1
+    assert "symbolic link" in warnings[0]
+    assert root.target.exists()
     assert root.earlier() == before

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from typing import Any
 
@@ -93,6 +94,9 @@ class TestStatistics:
             "newest_age_seconds": 10 * 3600,
             "oldest_age_seconds": 34 * 3600,
         }
+
+    def test_equal_archives_of_two_runs_take_their_space_twice(self) -> None:
+        assert tell.statistics([NEW, archive(days=1, sequence=3)], NOW)["total_bytes"] == 14
 
     def test_of_none(self) -> None:
         told = tell.statistics([BAD, FOREIGN])
@@ -189,7 +193,7 @@ class TestVerification:
             "info",
             "every archive holds",
         )
-        assert dict(report.facts) == {"Archives": "1 verified, 1 hold", "Took": "2.0 s"}
+        assert dict(report.facts) == {"Archives": "1 read, 1 hold", "Took": "2.0 s"}
         assert report.measurements == {"archives_count": 1.0, "corrupt_count": 0.0}
         assert report.remedy is None
 
@@ -197,9 +201,22 @@ class TestVerification:
         report = tell.verify_report("app", [self.GOOD, self.CORRUPT], 2.0)
         assert (report.level, report.title) == ("fatal", "1 of 2 archives are corrupt")
         assert dict(report.facts)["backup-2026-11-21T120000Z.dump"] == "one; two; three"
-        assert dict(report.facts)["Archives"] == "2 verified, 1 hold"
+        assert dict(report.facts)["Archives"] == "2 read, 1 hold"
         assert report.measurements == {"archives_count": 2.0, "corrupt_count": 1.0}
         assert report.remedy is not None
+
+    def test_one_that_could_not_be_judged_is_no_corrupt_one(self) -> None:
+        unjudged = Verification(NEW, (), 0.1, "no client is new enough")
+        report = tell.verify_report("app", [self.GOOD, unjudged], 2.0)
+        assert (report.level, report.title) == ("error", "1 of 2 archives could not be verified")
+        assert dict(report.facts)[os.path.basename(NEW.path)] == "it could not be verified: no client is new enough"
+        assert not tell.verify_result([unjudged])["newest_corrupt"]
+        assert "no client is new enough" in tell.verify_failure("/backups", [unjudged])
+
+    def test_a_file_without_its_manifest_is_a_warning(self) -> None:
+        report = tell.verify_report("app", [self.GOOD], 2.0, [FOREIGN])
+        assert report.level == "warning"
+        assert dict(report.facts)["No manifest"] == os.path.basename(FOREIGN.path)
 
     def test_as_plain_data(self) -> None:
         told = tell.verify_result([self.GOOD, self.CORRUPT])
@@ -209,6 +226,7 @@ class TestVerification:
             "holds": True,
             "state": "verified",
             "problems": [],
+            "obstacle": None,
             "duration_seconds": 0.123,
         }
         assert told["archives"][1]["problems"] == ["one", "two", "three", "four"]

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,6 +21,8 @@ from hypothesis import strategies as st
 from ansible_collections.baileys.resilience.plugins.module_utils.postgres import connection, snapshot
 from ansible_collections.baileys.resilience.plugins.module_utils.postgres.client import ClientTools
 from ansible_collections.baileys.resilience.plugins.module_utils.postgres.connection import (
+    abandon,
+    answering_within,
     connect,
     remedy_for,
     translate,
@@ -260,6 +263,78 @@ class TestTheDriverSeesOnlyTheSettings:
             settings = resolve({"host": "127.0.0.1", "port": str(taken.getsockname()[1]), "user": "app"})
             with pytest.raises(ConnectionFailedError, match=r'connection to server at "127\.0\.0\.1", port \d+ failed'):
                 connect(settings, [])
+
+
+class Session:
+    """A connection of which only the socket matters."""
+
+    def __init__(self) -> None:
+        self.ours, self.theirs = socket.socketpair()
+
+    def fileno(self) -> int:
+        return self.ours.fileno()
+
+    def wait(self) -> None:
+        """As a statement would: until there is an answer, or an end."""
+        if not self.ours.recv(1):
+            raise psycopg2.OperationalError("server closed the connection unexpectedly")
+
+    def close(self) -> None:
+        self.ours.close()
+        self.theirs.close()
+
+
+@pytest.fixture
+def session() -> Iterator[Session]:
+    opened = Session()
+    yield opened
+    opened.close()
+
+
+class TestAnsweringWithin:
+    def test_an_answer_in_time(self, session: Session) -> None:
+        with answering_within(session, 60):
+            session.theirs.send(b"x")
+            session.wait()
+        # And the connection is still good.
+        session.theirs.send(b"x")
+        session.wait()
+
+    def test_none_in_time(self, session: Session) -> None:
+        with (
+            pytest.raises(ConnectionFailedError, match=r"gave no answer for 0\.1 s") as caught,
+            answering_within(session, 0.1),
+        ):
+            session.wait()
+        assert "stall_timeout" in (caught.value.remedy or "")
+        # Its own descriptor stays: closing is for whoever opened it.
+        assert session.fileno() >= 0
+
+    def test_none_in_time_as_the_core_tells_it(self, session: Session) -> None:
+        def ask() -> None:
+            try:
+                session.wait()
+            except psycopg2.Error as error:
+                raise ConnectionFailedError("Cannot take a snapshot") from error
+
+        with pytest.raises(ConnectionFailedError, match=r"gave no answer for 0\.1 s"), answering_within(session, 0.1):
+            ask()
+
+    def test_another_error_is_its_own(self, session: Session) -> None:
+        with pytest.raises(psycopg2.ProgrammingError, match=r"^no$"), answering_within(session, 60):
+            raise psycopg2.ProgrammingError("no")
+
+    def test_nothing_is_abandoned_later(self, session: Session) -> None:
+        with answering_within(session, 0.05):
+            pass
+        time.sleep(0.1)
+        session.theirs.send(b"x")
+        session.wait()
+
+    def test_a_connection_that_is_closed_already(self) -> None:
+        closed = Session()
+        closed.close()
+        abandon(closed)
 
 
 class TestTranslating:

@@ -88,11 +88,17 @@ class TestPrivateDirectory:
         tmp_path.chmod(0o700)
         assert not files.private_directory(str(tmp_path))
 
-    @pytest.mark.parametrize("given_mode", [0o755, 0o770, 0o600, 0o1777])
+    @pytest.mark.parametrize("given_mode", [0o755, 0o770, 0o600, 0o777])
     def test_one_that_is_open_is_closed(self, tmp_path: Path, given_mode: int) -> None:
         tmp_path.chmod(given_mode)
         assert files.private_directory(str(tmp_path))
         assert mode(tmp_path) == 0o700
+
+    def test_one_that_everybody_shares_is_refused(self, tmp_path: Path) -> None:
+        tmp_path.chmod(0o1777)
+        with pytest.raises(ResilienceError, match=r"that everybody shares$"):
+            files.private_directory(str(tmp_path))
+        assert mode(tmp_path) == 0o1777
 
     def test_a_relative_path_will_do(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)

@@ -18,7 +18,7 @@ import pytest
 
 from ansible_collections.baileys.resilience.plugins.module_utils.system import lock
 from ansible_collections.baileys.resilience.plugins.module_utils.system.errors import LockedError, ResilienceError
-from ansible_collections.baileys.resilience.plugins.module_utils.system.lock import exclusive_lock
+from ansible_collections.baileys.resilience.plugins.module_utils.system.lock import exclusive_lock, lock_for
 from tests.support.processes import start_parent, wait_until_gone
 
 # A process that holds the lock and says so.
@@ -173,3 +173,36 @@ def test_a_holder_that_wrote_nothing_is_unknown(path: str) -> None:
         os.truncate(path, 0)
         with pytest.raises(LockedError, match="process unknown"), exclusive_lock(path, 0):
             pass
+
+
+class TestOnlyAsking:
+    def test_no_file_is_made_and_nobody_is_held_off(self, path: str) -> None:
+        with lock_for(path, 0, dry_run=True):
+            assert not Path(path).exists()
+
+    def test_one_that_is_there_is_not_written_to(self, path: str) -> None:
+        Path(path).write_text("4711\n")
+        with lock_for(path, 0, dry_run=True):
+            assert not is_free(path)
+            assert Path(path).read_text() == "4711\n"
+        with exclusive_lock(path, 0):
+            pass
+
+    def test_it_waits_for_the_holder_like_any_other(self, path: str) -> None:
+        with (
+            exclusive_lock(path, 0),
+            pytest.raises(LockedError, match=f"process {os.getpid()}"),
+            lock_for(path, 0, True),
+        ):
+            pass
+
+    def test_otherwise_it_is_the_lock(self, path: str) -> None:
+        with lock_for(path, 0, dry_run=False):
+            assert Path(path).read_text() == f"{os.getpid()}\n"
+            assert not is_free(path)
+
+    def test_a_planted_link_is_refused(self, path: str) -> None:
+        Path(path).symlink_to("/dev/null")
+        with pytest.raises(ResilienceError, match="Cannot open the lock") as caught, lock_for(path, 0, True):
+            pass
+        assert caught.value.stage == "lock"
