@@ -62,7 +62,7 @@ def backup_large_play(bench: Bench) -> Row:
         f"backup.yml, {store.name}, everything in it",
         f"bare pg_dump -Fc, {COMPRESSION}",
         (our_play(bench, store), bare_dump(bench, store)),
-        pairs=2,
+        pairs=1,
     )
 
 
@@ -79,7 +79,7 @@ def play_small(bench: Bench) -> Row:
 
 
 def backup_hundred(bench: Bench) -> Row:
-    return _core_against_bare(bench, "hundred", pairs=7)
+    return _core_against_bare(bench, "hundred", pairs=5)
 
 
 def backup_mixed(bench: Bench) -> Row:
@@ -93,7 +93,7 @@ def backup_directory(bench: Bench) -> Row:
         f"verified backup, {store.name}, directory format, 2 jobs",
         f"bare pg_dump -Fd -j2, {COMPRESSION}",
         (core_backup(bench, store, form="directory", jobs=2), bare_dump(bench, store, form="directory", jobs=2)),
-        pairs=3,
+        pairs=2,
     )
 
 
@@ -134,7 +134,7 @@ def memory_directory(bench: Bench) -> Row:
 
 
 def codecs_hundred(bench: Bench) -> Row:
-    return _codecs(bench, "hundred", pairs=3)
+    return _codecs(bench, "hundred", pairs=2)
 
 
 def codecs_large(bench: Bench) -> Row:

@@ -80,7 +80,7 @@ def test_disk_with_any_number_of_pages_left(disk_job: tuple[SmallDisk, BackupJob
     archive = next(path for path in job.root.rglob("backup-*.dump"))
     needed = archive.stat().st_size // PAGE
     endings = []
-    for pages in [0, 1, 2, 3, 4, needed // 2, *range(needed - 2, needed + 12)]:
+    for pages in [0, 1, 3, needed // 2, *range(needed - 1, needed + 8), needed + 20]:
         disk.fill(leave=pages * PAGE)
         before = job.published()
         run = job.run(prune=False)

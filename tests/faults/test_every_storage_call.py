@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.baileys.resilience.plugins.module_utils.backup import catalogue
+from ansible_collections.baileys.resilience.plugins.module_utils.backup.publish import withdraw
 from ansible_collections.baileys.resilience.plugins.module_utils.system.files import remove_tree_or_file
 from demo.postgres_server import PostgresServer
 from tests.conftest import MakeDatabase
@@ -38,7 +39,8 @@ def small_job(tmp_path: Path, make_database: MakeDatabase, server18: PostgresSer
     return job
 
 
-@pytest.mark.parametrize(("kind", "fault"), [*itertools.product(KIND, ["kill", "ENOSPC"]), ("custom", "EIO")])
+@pytest.mark.parametrize("kind", KIND)
+@pytest.mark.parametrize("fault", ["kill", "ENOSPC"])
 def test_fault_at_every_call_to_the_file_system(small_job: BackupJob, kind: str, fault: str) -> None:
     job = small_job
     request = job.request(keep=KEEP, **KIND[kind])
@@ -63,8 +65,8 @@ def test_fault_at_every_call_to_the_file_system(small_job: BackupJob, kind: str,
 def forget_links(job: BackupJob) -> None:
     """So that this run is again the first of its week and month, and makes the links."""
     for tier in ("weekly", "monthly"):
-        for path in (job.root / tier).glob("*"):
-            remove_tree_or_file(str(path))
+        for path in sorted((job.root / tier).glob("*.manifest.json")):
+            withdraw(str(path).removesuffix(MANIFEST))
 
 
 def check_ending(outcome: Outcome, fault: str, when: str) -> None:
@@ -73,8 +75,10 @@ def check_ending(outcome: Outcome, fault: str, when: str) -> None:
         return
     assert outcome.ending in ("made", "failed"), f"{when}: {outcome.words}"
     if outcome.ending == "failed":
-        cause = "o space left" if fault == "ENOSPC" else "nput/output error"
-        assert cause in outcome.words, f"{when}: {outcome.words}"
+        assert "o space left" in outcome.words, f"{when}: {outcome.words}"
+    elif ".lock" not in when:
+        # The number in the lock is only for a message; whatever else goes wrong is told.
+        assert "o space left" in " ".join(outcome.warnings), f"{when}: {outcome.warnings}"
 
 
 def check_archives(job: BackupJob, before: Mapping[str, tuple[Any, ...]], outcome: Outcome, when: str) -> None:

@@ -20,7 +20,7 @@ import pytest
 from demo.postgres_server import PostgresServer
 from tests.faults.conftest import MakeJob
 from tests.support import run_processes
-from tests.support.backup_job import ARCHIVE, MANIFEST, BackupJob, IncompleteWatch
+from tests.support.backup_job import ARCHIVE, MANIFEST, BackupJob, IncompleteWatch, RunningModule
 from tests.support.backups import KINDS, strays
 from tests.support.mid_dump import MID_DUMP, held_in_mid_dump
 from tests.support.playbooks import ANSIBLE_PLAYBOOK, ROOT, Surroundings, Unsafe
@@ -146,16 +146,16 @@ def test_module_killed_in_mid_dump(job: BackupJob, kind: str) -> None:
 def test_module_killed_at_random_moments(job: BackupJob, kind: str) -> None:
     """The whole run long, retention included: each success removes the archive before it."""
     options = {**KINDS[kind], "max_shrink_percent": 100}
-    job.succeed(**options)
-    took = min(job.succeed(**options).seconds for _ in range(2))
+    took = max(time_at_work(job, options) for _ in range(3))
     chance = random.Random(f"{SEED} {kind}")
     reached = set()
     with IncompleteWatch(job.root) as watch:
         for number in range(MOMENTS):
-            # One in each twentieth of the run, and a little beyond its end.
+            # One in each twentieth of the time at work, from the lock to the end and a little beyond.
             moment = took * 1.05 * (number + chance.random()) / MOMENTS
             before = job.published()
             with job.start(**options) as running:
+                wait_for_lock(job, running)
                 time.sleep(moment)
                 running.kill()
                 run = running.finish()
@@ -166,6 +166,20 @@ def test_module_killed_at_random_moments(job: BackupJob, kind: str) -> None:
     assert watch.incomplete == []
     assert "partial" in reached, "no run was killed while it wrote"
     job.assert_all_verify()
+
+
+def wait_for_lock(job: BackupJob, running: RunningModule) -> None:
+    signature = f"{running.process.pid}\n"
+    run_processes.wait_until(lambda: (job.root / ".lock").read_text() == signature, "no lock was taken")
+
+
+def time_at_work(job: BackupJob, options: dict[str, Any]) -> float:
+    """Seconds from the moment a run takes the lock to its end."""
+    with job.start(**options) as running:
+        wait_for_lock(job, running)
+        started = time.monotonic()
+        assert not running.finish().failed
+        return time.monotonic() - started
 
 
 def traces(job: BackupJob) -> list[str]:
@@ -249,7 +263,7 @@ def test_module_killed_below_a_playbook(job: BackupJob, tmp_path: Path) -> None:
 
 def test_lock_of_a_dead_process_blocks_nobody(job: BackupJob) -> None:
     with held_in_mid_dump(job) as (running, _proxy):
-        assert "holds" in job.run().message
+        assert "holds" in job.run(lock_timeout=0).message
         running.kill()
         running.finish()
         run_processes.wait_for_none(str(job.home))
@@ -276,7 +290,7 @@ def test_children_of_a_killed_parent_hold_the_lock(
         assert running.finish().rc == -signal.SIGKILL
 
     assert run_processes.marked(str(job.home))
-    refused = job.run()
+    refused = job.run(lock_timeout=0)
     assert refused.failed
     assert f"A process that the killed run {running.process.pid} left behind holds" in refused.message
     assert refused.result["stage"] == "lock"

@@ -32,7 +32,7 @@ from tests.support.watch import files_holding, holds
 
 ARCHIVE = re.compile(r"backup-\d{4}-\d\d-\d\dT\d{6}Z\.(dump|dir|sql(\.gz|\.zst|\.lz4)?)")
 MANIFEST = ".manifest.json"
-TIMEOUT_S = 15
+TIMEOUT_S = 120
 
 
 @dataclass(frozen=True)

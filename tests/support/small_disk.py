@@ -41,7 +41,7 @@ class SmallDisk:
         """Write a ballast file that leaves this many bytes (whole pages) free, shrinking an earlier one if need be."""
         ballast = self.here / "ballast"
         size = ballast.stat().st_size if ballast.exists() else 0
-        wanted = size + self.free - leave
+        wanted = max(0, size + self.free - leave)
         with ballast.open("ab") as stream:
             if wanted < size:
                 stream.truncate(wanted)

@@ -24,6 +24,8 @@ from ..system.files import create_private, explain_os_error
 from .pipes import Child, stalled
 from .script import PIECE_BYTES, Contents, ScriptReader
 
+NO_BACKUP = "This archive is no backup. Earlier ones were not touched; see the free space and health of the disk, then run again."
+
 # Pipes default to 64 KiB, which makes the processes take turns; 1 MiB is what a plain user may ask for.
 PIPE_BYTES = 1 << 20
 
@@ -96,9 +98,16 @@ class _ScriptThread:
         self._thread.join()
 
     def contents(self) -> Contents:
-        if self._failure is not None:
-            raise self._failure
-        return self._reader.finish()
+        try:
+            if self._failure is not None:
+                raise self._failure
+            contents = self._reader.finish()
+            if not self._reader.complete:
+                raise ArchiveError('The script lacks its end, the line "PostgreSQL database dump complete"')
+        except ArchiveError as error:
+            error.remedy = error.remedy or NO_BACKUP
+            raise error.at_stage("verify") from error
+        return contents
 
 
 class _ArchiveFile:
@@ -273,8 +282,7 @@ def _judge_decoder(decoder: Child, rc: int) -> None:
         raise ArchiveError(
             "The archive cannot be decoded: {} ({})".format(messages or "no message", decoder.ending()),
             stage="verify",
-            remedy="This archive is no backup. Earlier ones were not touched; see the free space and health of "
-            "the disk, then run again.",
+            remedy=NO_BACKUP,
             cmd=decoder.command,
             rc=rc,
             stderr=messages,

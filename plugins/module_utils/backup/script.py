@@ -28,6 +28,7 @@ TableName = tuple[str, str]
 # What is hashed, searched and counted in one go: small enough for a processor's cache.
 PIECE_BYTES = 1 << 18
 
+_LAST_WORDS = b"-- PostgreSQL database dump complete\n"
 _COPY_END = b"\n\\.\n"
 _EMPTY_COPY_END = b"\\.\n"
 _COPY_STATEMENT = re.compile(
@@ -130,6 +131,9 @@ class ScriptReader:
         self._statement = b""  # a statement about data whose quoted names run over a line end
         self._encoding = "utf-8"  # of the names; the script states the database's own
         self._copy: _Block | None = None
+        # Whether the script has come to the line with which pg_dump and pg_restore end one. All data may be there
+        # without it, and the keys, indexes and policies that follow them may not.
+        self.complete = False
 
     def feed(self, piece: bytes) -> None:
         """Read the next piece. Raises ArchiveError for what no PostgreSQL program writes."""
@@ -216,6 +220,8 @@ class ScriptReader:
                 self._function_call(line)
             elif not self._opened and line.startswith(b"SET client_encoding"):
                 self._set_encoding(line)
+            elif not self._opened and line == _LAST_WORDS:
+                self.complete = True
             self._opened = _open_after(self._opened, line)
         return end
 
