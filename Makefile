@@ -5,7 +5,8 @@ PYTHON := .venv/bin/python
 GATES := $(PYTHON) -m scripts.gates
 # More arguments for pytest and the benchmarks: make unit ARGS='-k retention -x', make bench ARGS='--quick'
 ARGS ?=
-PYTEST := $(PYTHON) -m pytest --quiet $(ARGS)
+# Two at a time: much of a test is waiting for a server or a program.
+PYTEST := $(PYTHON) -m pytest --quiet --numprocesses 2 --dist loadfile $(ARGS)
 
 .DEFAULT_GOAL := help
 # The targets share .cache and the processors; the gates spread themselves over the latter.

@@ -199,7 +199,9 @@ def check_what_is_left(job: BackupJob, before: dict[str, tuple[Any, ...]], when:
     left = traces(job)
     assert all(name.endswith((".partial", MANIFEST)) for name in left), f"{when}: {left}"
     assert len({found.group() for name in left if (found := ARCHIVE.match(name))}) <= 1, f"{when}: {left}"
-    assert sum(name.endswith(".partial") for name in left) <= 1, f"{when}: {left}"
+    # One unfinished archive; a kill at the very end may leave its manifest, or that one's temporary, beside it.
+    unfinished = [name for name in left if name.endswith(".partial") and MANIFEST not in name]
+    assert len(unfinished) <= 1, f"{when}: {left}"
     if rc == 0:
         assert not left, f"{when}: {left}"
     return "partial" if any(name.endswith(".partial") for name in left) else "published" if new else "nothing"

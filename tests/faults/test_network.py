@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ from tests.support.mid_dump import MID_DUMP, held_in_mid_dump
 from tests.support.tcp_proxy import TcpProxy
 
 
-def through(job: BackupJob, proxy: TcpProxy, **options: object) -> ModuleRun:
+def through(job: BackupJob, proxy: TcpProxy, **options: Any) -> ModuleRun:
     return job.run(login_host="127.0.0.1", login_port=proxy.port, **options)
 
 

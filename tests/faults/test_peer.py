@@ -203,7 +203,7 @@ def test_tls_options(
     fill(database)
     sides = SideBySide(tmp_path / "sides", database, bin_full18)
     target = sides.target / "backup.sql"
-    tls = {"ssl_mode": "verify-full", "ca_cert": str(certificates.ca)}
+    tls: dict[str, Any] = {"ssl_mode": "verify-full", "ca_cert": str(certificates.ca)}
 
     theirs, ours = sides.run([sides.peer(target, **tls), sides.ours(**tls)])
 
@@ -220,10 +220,13 @@ def test_shell_in_an_option(sides: SideBySide, option: str) -> None:
     target = sides.target / "backup.sql"
     theirs_planted, ours_planted = sides.target / "planted", sides.directory / "planted"
 
+    def planted(path: Path) -> dict[str, Any]:
+        return {option: f"x; touch {path}; #"}
+
     theirs, ours = sides.run(
         [
-            sides.peer(target, **{option: f"x; touch {theirs_planted}; #"}),
-            sides.ours(**{option: f"x; touch {ours_planted}; #"}),
+            sides.peer(target, **planted(theirs_planted)),
+            sides.ours(**planted(ours_planted)),
         ]
     )
 
@@ -278,7 +281,7 @@ def test_path_with_a_space(
     sides = SideBySide(tmp_path / "sides", database, bin_full18)
     target = sides.target / "a backup.sql"
     sides.root = sides.directory / "our backups"
-    sockets = {"login_host": None, "login_unix_socket": str(database.server.socket_directory)}
+    sockets: dict[str, Any] = {"login_host": None, "login_unix_socket": str(database.server.socket_directory)}
 
     theirs, spaced, ours = sides.run([sides.peer(target, **sockets), sides.peer(target), sides.ours(**sockets)])
 

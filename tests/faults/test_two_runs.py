@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.baileys.resilience.plugins.module_utils.backup import catalogue, make
+from ansible_collections.baileys.resilience.plugins.module_utils.system.files import explain_os_error
 from demo.postgres_server import PostgresServer
 from tests.faults.conftest import MakeJob
 from tests.support import run_processes
@@ -165,7 +166,7 @@ def test_archive_that_cannot_be_removed_is_a_warning(job: BackupJob, monkeypatch
     job.back_up_here(**KINDS["plain-none"])
 
     def refuse(archive: catalogue.Archive) -> None:
-        raise catalogue.explain_os_error(PermissionError(1, "Operation not permitted"), archive.path, "remove")
+        raise explain_os_error(PermissionError(1, "Operation not permitted"), archive.path, "remove")
 
     monkeypatch.setattr(catalogue, "remove_archive", refuse)
     result = make.make_backup(job.request(keep={"daily": 1}))
@@ -216,8 +217,8 @@ def test_clock_that_stands_still(job: BackupJob, monkeypatch: pytest.MonkeyPatch
 
     class Stopped(datetime):
         @classmethod
-        def now(cls, tz: tzinfo | None = None) -> datetime:
-            return moment
+        def now(cls, tz: tzinfo | None = None) -> Stopped:
+            return cls.fromtimestamp(moment.timestamp(), tz)
 
     monkeypatch.setattr(make, "datetime", Stopped)
     made = [make.make_backup(job.request(keep=None)).archive for _ in range(3)]

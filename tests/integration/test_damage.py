@@ -20,6 +20,7 @@ from ansible_collections.baileys.resilience.plugins.module_utils.system.errors i
     ResilienceError,
 )
 from tests.support.backups import KINDS, back_up, only_archive, tree_state
+from tests.support.client_wrappers import wrap_clients
 from tests.support.databases import fresh_database
 
 FLIPPED = ("custom-zstd", "custom-gzip", "plain-gzip", "directory-zstd")
@@ -102,6 +103,21 @@ def test_every_single_flipped_bit_is_found(copy, clients, kind):
     assert verify_archive(archive, clients).problems == (), "all was put back"
 
 
+@pytest.mark.parametrize("kind", ["custom-zstd", "directory-zstd"])
+def test_what_is_damaged_is_not_given_to_pg_restore(copy, bin_full18, kind, tmp_path):
+    """It believes what it reads: with one bit of a number flipped it was seen to take 12 GB of memory and 30 s."""
+    programs = wrap_clients(
+        tmp_path / "programs", bin_full18, {"pg_restore": f'echo ran >>{tmp_path}/ran; exec "$real" "$@"'}
+    )
+    archive = only_archive(copy(kind))
+    assert verify_archive(archive, find_clients(str(programs))).holds
+    assert (tmp_path / "ran").read_text() == "ran\n"
+    file = parts(archive)[0][-1]
+    file.write_bytes(file.read_bytes() + b"x")
+    assert verify_archive(archive, find_clients(str(programs))).problems
+    assert (tmp_path / "ran").read_text() == "ran\n"
+
+
 def test_every_truncation_is_found(copy, clients):
     choice = random.Random("lengths")
     archives = [only_archive(copy(kind)) for kind in (*FLIPPED, "plain-none")]
@@ -180,10 +196,7 @@ def test_swapped_archives_and_swapped_manifests(server18, make_database, kind, t
 
     for first, second in ((one, other), (Path(f"{one}.manifest.json"), Path(f"{other}.manifest.json"))):
         swap(first, second)
-        for found, words in zip(problems(), ("has 6 rows, 5 expected", "has 5 rows, 6 expected"), strict=True):
-            assert "its SHA-256 is not the one it was made with" in found
-            # A swap of the manifests turns the expectation round.
-            assert words in "".join(found) or first != one
+        assert all("its SHA-256 is not the one it was made with" in found for found in problems())
         swap(first, second)
         assert problems() == [(), ()]
 

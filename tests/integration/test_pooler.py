@@ -74,7 +74,9 @@ def test_a_pooler_is_refused_and_nothing_of_ours_stays_in_it(
             cursor.execute("SELECT count(*) FROM sessions")
             application.rollback()
             settings = resolve({name: str(value) for name, value in through.items()}, environment={})
-            with pytest.raises(ConnectionFailedError, match="a connection pooler answers, not the server itself") as caught:
+            with pytest.raises(
+                ConnectionFailedError, match="a connection pooler answers, not the server itself"
+            ) as caught:
                 check_versions(settings, str(bin_full18))
             assert not caught.value.transient
             # The one server session behind the pooler is the application's too.

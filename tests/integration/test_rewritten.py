@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 
@@ -30,7 +29,7 @@ def test_a_table_rewritten_just_as_the_backup_began(make_database, server18, bin
     with writer.cursor() as cursor:
         # The table is taken before the snapshot, and given back after it.
         cursor.execute(statement)
-        threading.Thread(target=lambda: (time.sleep(1.5), writer.commit())).start()
+        threading.Timer(1.5, writer.commit).start()
         with pytest.raises(ResilienceError, match=r"public\.keys was rewritten .* just as the backup began") as caught:
             back_up(database, tmp_path, bin_full18, table_lock_timeout=20)
     writer.close()

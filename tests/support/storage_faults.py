@@ -74,8 +74,11 @@ class FaultyRuns:
     def run(self, fault: Fault | None = None) -> Outcome:
         self._say(json.dumps(dataclasses.asdict(fault) if fault else None))
         assert self._helper.stdout is not None
-        answer = json.loads(self._helper.stdout.readline())
-        return Outcome(**{name: tuple(value) if isinstance(value, list) else value for name, value in answer.items()})
+        answer: dict[str, Any] = json.loads(self._helper.stdout.readline())
+        fields: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in answer.items()
+        }
+        return Outcome(**fields)
 
     def _say(self, line: str) -> None:
         assert self._helper.stdin is not None

@@ -133,7 +133,8 @@ def test_a_failure_of_any_call_leaves_what_is_whole_and_earlier_ones_alone(tmp_p
     for number in range(total):
         root = Root(tmp_path / str(number), kind)
         before = root.earlier()
-        published, links, warnings, stage = True, list[str](), list[str](), "publish"
+        published, links, warnings = True, list[str](), list[str]()
+        stage: str | None = "publish"
         with at_call(number, fail) as made:
             try:
                 links, warnings = root.publish()
