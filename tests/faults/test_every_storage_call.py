@@ -54,6 +54,8 @@ def test_fault_at_every_call_to_the_file_system(small_job: BackupJob, kind: str,
             when = f"{fault} at call {number} ({outcome.calls[number - 1] if outcome.calls else 'killed'})"
             check_ending(outcome, fault, when)
             check_archives(job, before, outcome, when)
+            if outcome.ending == "failed":
+                assert strays(job.root) == [], f"{when}: a run that could still clear up did not"
             check_traces(job, when)
     assert number > 30, "a run makes more calls than that"
     assert watch.incomplete == []

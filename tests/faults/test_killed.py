@@ -38,7 +38,8 @@ def start_playbook(surroundings: Surroundings) -> Iterator[Callable[[], tuple[in
     with subprocess.Popen(
         command,
         cwd=surroundings.directory,
-        env=surroundings.environment(),
+        # Else what a killed one cannot clear stays in the home of whoever runs this.
+        env=surroundings.environment(ANSIBLE_REMOTE_TMP=str(surroundings.temporary)),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -231,7 +232,8 @@ def test_ansible_playbook_killed_with_everything(job: BackupJob, tmp_path: Path)
     assert [Path(name).suffix for name in traces(job)] == [".partial"]
 
     surroundings.write_hosts({"here": {"backup_sources": [{**source, "login_port": job.database.server.port}]}})
-    played = surroundings.play("playbooks/backup.yml", "-e", f"backup_state_directory={job.state}")
+    remote = {"ANSIBLE_REMOTE_TMP": str(surroundings.temporary)}
+    played = surroundings.play("playbooks/backup.yml", "-e", f"backup_state_directory={job.state}", **remote)
 
     assert played.rc == 0, played
     assert strays(job.root) == []

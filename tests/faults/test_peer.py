@@ -49,7 +49,10 @@ class SideBySide(Surroundings):
     def environment(self, **extra: str) -> dict[str, str]:
         collections = f"{COLLECTIONS}:{peer_collection.ensure()}"
         return super().environment(
-            **{"ANSIBLE_COLLECTIONS_PATH": collections, "PATH": f"{self.programs}:{SYSTEM_PATH}", **extra}
+            ANSIBLE_COLLECTIONS_PATH=collections,
+            ANSIBLE_REMOTE_TMP=str(self.temporary),
+            PATH=f"{self.programs}:{SYSTEM_PATH}",
+            **extra,
         )
 
     def _connection(self) -> dict[str, Any]:

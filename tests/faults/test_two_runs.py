@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.baileys.resilience.plugins.module_utils.backup import catalogue, make
+from ansible_collections.baileys.resilience.plugins.module_utils.backup import catalogue, make, place
 from ansible_collections.baileys.resilience.plugins.module_utils.system.files import explain_os_error
 from demo.postgres_server import PostgresServer
 from tests.faults.conftest import MakeJob
@@ -191,7 +191,7 @@ class Clock(datetime):
 
 def test_clock_set_back(job: BackupJob, monkeypatch: pytest.MonkeyPatch) -> None:
     """By weeks, between two runs: the newest backup is the latest run's, whatever its name says."""
-    monkeypatch.setattr(make, "datetime", Clock)
+    monkeypatch.setattr(place, "datetime", Clock)
     Clock.off = timedelta(days=40)
     ahead = make.make_backup(job.request(keep=KEEP))
     Clock.off = timedelta(0)
@@ -220,7 +220,7 @@ def test_clock_that_stands_still(job: BackupJob, monkeypatch: pytest.MonkeyPatch
         def now(cls, tz: tzinfo | None = None) -> Stopped:
             return cls.fromtimestamp(moment.timestamp(), tz)
 
-    monkeypatch.setattr(make, "datetime", Stopped)
+    monkeypatch.setattr(place, "datetime", Stopped)
     made = [make.make_backup(job.request(keep=None)).archive for _ in range(3)]
 
     assert len(set(made)) == 3

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import yaml
 
-from ansible_collections.baileys.resilience.plugins.module_utils.backup import make
+from ansible_collections.baileys.resilience.plugins.module_utils.backup import place
 from tests.support.backups import back_up, tree_state
 from tests.support.databases import fresh_database
 from tests.support.playbooks import MODULES, Surroundings, Unsafe
@@ -107,7 +107,7 @@ def back_up_days_ago(back, *arguments, **options):
             return datetime.now(tz) - timedelta(days=back)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(make, "datetime", Earlier)
+        patched.setattr(place, "datetime", Earlier)
         return back_up(*arguments, **options)
 
 

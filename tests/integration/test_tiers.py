@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.baileys.resilience.plugins.module_utils.backup import make
+from ansible_collections.baileys.resilience.plugins.module_utils.backup import place
 from ansible_collections.baileys.resilience.plugins.module_utils.backup.catalogue import read_catalogue
 from ansible_collections.baileys.resilience.plugins.module_utils.backup.retain import DEFAULT_KEEP
 from ansible_collections.baileys.resilience.plugins.module_utils.backup.verify import verify_all
@@ -38,7 +38,7 @@ def run_at(database, tmp_path, monkeypatch):
             def now(cls, tz=None):
                 return moment.astimezone(tz)
 
-        monkeypatch.setattr(make, "datetime", Clock)
+        monkeypatch.setattr(place, "datetime", Clock)
         # No two archives are equal, or retention would keep the one for the other.
         database.execute("INSERT INTO t VALUES (1)")
         return back_up(database, tmp_path, **{"keep": KEEP, **options})

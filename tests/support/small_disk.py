@@ -49,10 +49,11 @@ class SmallDisk:
                 os.posix_fallocate(stream.fileno(), 0, wanted)
 
     def make_read_only(self) -> None:
-        self._mount("remount,ro")
+        # Of the mount, not of the file system: in a namespace its other options cannot be set again.
+        self._mount("remount,bind,ro")
 
     def make_writable(self) -> None:
-        self._mount("remount,rw")
+        self._mount("remount,bind,rw")
 
     def _mount(self, options: str) -> None:
         subprocess.run([*self.prefix, "mount", "-o", options, str(self.path)], check=True, capture_output=True)

@@ -12,8 +12,11 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from ..postgres.client import ClientTools
+from ..postgres.snapshot import Snapshot
 from ..system.errors import ArchiveError
 from ..system.files import explain_os_error, write_private
+from .dump import Dumped, DumpPlan
 from .naming import MANIFEST_SUFFIX
 from .script import Contents
 
@@ -44,6 +47,42 @@ _REQUIRED = {
 def manifest_path(archive: str) -> str:
     """Where the manifest of ``archive`` lies."""
     return archive + MANIFEST_SUFFIX
+
+
+def describe_snapshot(snapshot: Snapshot) -> dict[str, Any]:
+    """The manifest's part on the moment and the database that the archive shows."""
+    server = snapshot.server
+    return {
+        "database": server.database,
+        "role": server.user,
+        "server_version": str(server.version),
+        "encoding": server.encoding,
+        "collation": server.collation,
+        "locale_provider": server.locale_provider,
+        "database_bytes": server.database_bytes,
+        "snapshot_at": snapshot.taken_at,
+        "lsn": snapshot.lsn,
+    }
+
+
+def describe_dump(dumped: Dumped, plan: DumpPlan, tools: ClientTools) -> dict[str, Any]:
+    """The manifest's part on how the archive was written, and what is in it."""
+    decoded = dumped.decoded
+    return {
+        "client_version": str(tools.version),
+        "format": plan.format,
+        "compression": plan.compression,
+        "compression_level": plan.level,
+        "encryption": None,
+        "arguments": list(dumped.arguments),
+        "messages": dumped.messages,
+        "size_bytes": decoded.size,
+        "content_bytes": decoded.contents.bytes,
+        "sha256": decoded.sha256,
+        "files": decoded.files or None,
+        "rows": decoded.contents.rows,
+        **describe_contents(decoded.contents),
+    }
 
 
 def describe_contents(contents: Contents) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from ..postgres.client import ClientTools, choose_client, find_clients
@@ -34,9 +33,10 @@ from .catalogue import Archive
 from .check import Bounds, check_contents, check_size
 from .decode import decoder_command
 from .dump import Dumped, DumpPlan, plan_dump, run_dump
+from .place import Place, find_place, tiers_in_use
 from .prune import remove_unkept
 from .publish import publish
-from .retain import Decision, decide, period
+from .retain import Decision, decide
 
 # Fields of BackupRequest that a caller passes on as they are.
 PLAIN_OPTIONS = (
@@ -113,7 +113,7 @@ def make_backup(request: BackupRequest) -> BackupResult:
     started = time.monotonic()
     try:
         with _meet(request) as meeting:
-            catalogue.prepare(request.backup_root, _tiers_in_use(request))
+            catalogue.prepare(request.backup_root, tiers_in_use(request.tier, request.keep or {}))
             with exclusive_lock(os.path.join(request.backup_root, catalogue.LOCK_NAME), request.lock_timeout) as lock:
                 return _run(request, meeting, lock, started)
     except ResilienceError as error:
@@ -130,7 +130,7 @@ def plan_backup(request: BackupRequest) -> BackupResult:
     with _meet(request) as meeting:
         archives = catalogue.read_catalogue(request.backup_root)
         _refuse_other_sources(request, archives)
-        path, moment = _new_path(request, meeting.plan)
+        place = _find_place(request, meeting.plan, archives)
         manifest: describe.Manifest = {
             "state": "verified",
             "sequence": catalogue.next_sequence(archives),
@@ -142,15 +142,12 @@ def plan_backup(request: BackupRequest) -> BackupResult:
             "client_version": str(meeting.tools.version),
             "database_bytes": meeting.server.database_bytes,
         }
-        links = _link_tiers(request, archives, moment)
-        made = [
-            Archive(_in_tier(request, tier, path), tier, moment, "verified", 0, manifest)
-            for tier in [request.tier, *links]
-        ]
+        paths = {request.tier: place.path, **place.links}
+        made = [Archive(path, tier, place.moment, "verified", 0, manifest) for tier, path in paths.items()]
         after = (*archives, *made)
         return BackupResult(
-            archive=path,
-            links=tuple(archive.path for archive in made[1:]),
+            archive=place.path,
+            links=tuple(place.links.values()),
             manifest=manifest,
             decisions=_retention(request, after),
             archives=after,
@@ -182,8 +179,8 @@ def _run(request: BackupRequest, meeting: _Meeting, lock: int, started: float) -
     archives = catalogue.read_catalogue(request.backup_root)
     _refuse_other_sources(request, archives)
     catalogue.write_last_run(request.backup_root, "running")
-    path, moment = _new_path(request, meeting.plan)
-    partial = path + naming.PARTIAL_SUFFIX
+    place = _find_place(request, meeting.plan, archives)
+    partial = place.path + naming.PARTIAL_SUFFIX
     try:
         with answering_within(meeting.connection, request.stall_timeout):
             snapshot = take_snapshot(meeting.connection, meeting.server, request.settings)
@@ -196,13 +193,20 @@ def _run(request: BackupRequest, meeting: _Meeting, lock: int, started: float) -
         )
         if dumped.messages:
             warnings.append("pg_dump warned: {}".format(" ".join(dumped.messages.split())))
-        manifest = _manifest(request, meeting, snapshot, dumped, archives, started)
-        links, unlinked = publish(
-            partial,
-            path,
-            manifest,
-            [_in_tier(request, tier, path) for tier in _link_tiers(request, archives, moment)],
-        )
+        manifest = {
+            "manifest_version": describe.MANIFEST_VERSION,
+            "sequence": catalogue.next_sequence(archives),
+            "state": "verified",
+            "source": request.source,
+            "tier": request.tier,
+            "host": request.settings.host,
+            "port": request.settings.port,
+            **describe.describe_snapshot(snapshot),
+            **describe.describe_dump(dumped, plan, meeting.tools),
+            "duration_seconds": round(time.monotonic() - started, 3),
+            "proofs": [],
+        }
+        links, unlinked = publish(partial, place.path, manifest, list(place.links.values()))
     except BaseException:
         # Also on an interrupt: what is not whole does not stay.
         with contextlib.suppress(ResilienceError):
@@ -210,7 +214,7 @@ def _run(request: BackupRequest, meeting: _Meeting, lock: int, started: float) -
         raise
     decisions, problems = _conclude(request)
     return BackupResult(
-        archive=path,
+        archive=place.path,
         links=tuple(links),
         manifest=manifest,
         decisions=decisions,
@@ -279,89 +283,12 @@ def _counted(counting: Future[dict[TableName, int]], timeout: float) -> dict[Tab
         ) from error
 
 
-def _manifest(
-    request: BackupRequest,
-    meeting: _Meeting,
-    snapshot: Snapshot,
-    dumped: Dumped,
-    archives: Sequence[Archive],
-    started: float,
-) -> describe.Manifest:
-    decoded, server = dumped.decoded, meeting.server
-    manifest: describe.Manifest = {
-        "manifest_version": describe.MANIFEST_VERSION,
-        "sequence": catalogue.next_sequence(archives),
-        "state": "verified",
-        "source": request.source,
-        "tier": request.tier,
-        "database": server.database,
-        "role": server.user,
-        "host": request.settings.host,
-        "port": request.settings.port,
-        "server_version": str(server.version),
-        "client_version": str(meeting.tools.version),
-        "encoding": server.encoding,
-        "collation": server.collation,
-        "locale_provider": server.locale_provider,
-        "database_bytes": server.database_bytes,
-        "snapshot_at": snapshot.taken_at,
-        "lsn": snapshot.lsn,
-        "format": meeting.plan.format,
-        "compression": meeting.plan.compression,
-        "compression_level": meeting.plan.level,
-        "encryption": None,
-        "arguments": list(dumped.arguments),
-        "messages": dumped.messages,
-        "size_bytes": decoded.size,
-        "content_bytes": decoded.contents.bytes,
-        "sha256": decoded.sha256,
-        "files": decoded.files or None,
-        "rows": decoded.contents.rows,
-        "duration_seconds": round(time.monotonic() - started, 3),
-    }
-    manifest.update(describe.describe_contents(decoded.contents))
-    manifest["proofs"] = []
-    return manifest
-
-
-def _tiers_in_use(request: BackupRequest) -> list[str]:
-    keep = request.keep or {}
-    return [tier for tier in naming.TIERS if tier == request.tier or keep.get(tier, 0) > 0]
-
-
-def _new_path(request: BackupRequest, plan: DumpPlan) -> tuple[str, datetime]:
-    """A name nobody has: two runs in one second, or a clock set back, must not meet."""
-    moment = datetime.now(timezone.utc).replace(microsecond=0)
-    while True:
-        name = naming.archive_name(moment, plan.format, plan.compression)
-        paths = [os.path.join(request.backup_root, tier, name) for tier in naming.TIERS]
-        if not any(os.path.lexists(path) or os.path.lexists(path + naming.PARTIAL_SUFFIX) for path in paths):
-            return os.path.join(request.backup_root, request.tier, name), moment
-        moment += timedelta(seconds=1)
-
-
-def _link_tiers(request: BackupRequest, archives: Sequence[Archive], moment: datetime) -> list[str]:
-    """The longer tiers in which this archive is the first of its week or month."""
-    tiers = []
-    for tier in ("weekly", "monthly"):
-        if tier == request.tier or (request.keep or {}).get(tier, 0) < 1:
-            continue
-        present = {
-            period(tier, archive.time)
-            for archive in archives
-            if archive.tier == tier and archive.counted and archive.time is not None
-        }
-        if period(tier, moment) not in present:
-            tiers.append(tier)
-    return tiers
+def _find_place(request: BackupRequest, plan: DumpPlan, archives: Sequence[Archive]) -> Place:
+    return find_place(request.backup_root, request.tier, request.keep or {}, archives, plan.format, plan.compression)
 
 
 def _retention(request: BackupRequest, archives: Sequence[Archive]) -> tuple[Decision, ...]:
     return decide(archives, request.keep) if request.keep is not None and request.prune else ()
-
-
-def _in_tier(request: BackupRequest, tier: str, path: str) -> str:
-    return os.path.join(request.backup_root, tier, os.path.basename(path))
 
 
 def _record_failure(request: BackupRequest, error: ResilienceError) -> None:

@@ -42,8 +42,14 @@ from ansible_collections.baileys.resilience.plugins.module_utils.system.errors i
 from tests.support.fake_clients import fake_clients
 
 ROWS = b"1\tone\n2\ttwo\n"
-SCRIPT = b"-- head\nCOPY public.t (id, name) FROM stdin;\n" + ROWS + b"\\.\n-- complete\n"
-LARGE = b"COPY public.t (id) FROM stdin;\n" + b"x" * 99 + b"\n" + (b"y" * 999 + b"\n") * 5000 + b"\\.\n"
+SCRIPT = b"-- head\nCOPY public.t (id, name) FROM stdin;\n" + ROWS + b"\\.\n-- PostgreSQL database dump complete\n"
+LARGE = (
+    b"COPY public.t (id) FROM stdin;\n"
+    + b"x" * 99
+    + b"\n"
+    + (b"y" * 999 + b"\n") * 5000
+    + b"\\.\n-- PostgreSQL database dump complete\n"
+)
 
 
 @pytest.fixture
@@ -262,7 +268,9 @@ class TestPumping:
     def test_the_decoder_holds_the_lock(self, tools: Callable[..., ClientTools], tmp_path: Path) -> None:
         lock = os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
         # Its own list of descriptors, in the place of a script.
-        held = tools(f"cat >/dev/null; readlink /proc/$$/fd/{lock} >'{tmp_path}/held'")
+        held = tools(
+            f"cat >/dev/null; readlink /proc/$$/fd/{lock} >'{tmp_path}/held'; echo '-- PostgreSQL database dump complete'"
+        )
         try:
             with source(SCRIPT) as descriptor:
                 pump(descriptor, "custom", "zstd", held, lock_descriptor=lock)

@@ -32,7 +32,7 @@ from tests.support.fake_server import fake_snapshot
 NEWEST = Version(18, 4)
 ALL = 'echo "could not connect" >&2; exit 1'
 NO_ZSTD = 'case "$*" in *zstd*|*lz4*) echo "this build does not support compression with zstd" >&2;; esac; exit 1'
-SCRIPT = "COPY public.t (id) FROM stdin;\n1\n2\n\\.\n"
+SCRIPT = "COPY public.t (id) FROM stdin;\n1\n2\n\\.\n-- PostgreSQL database dump complete\n"
 SETTINGS = ConnectionSettings({"host": "db.example", "user": "app"}, "top§secret")
 
 Make = Callable[..., ClientTools]

@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from ansible_collections.baileys.resilience.plugins.module_utils.backup import catalogue, make
+from ansible_collections.baileys.resilience.plugins.module_utils.backup import catalogue, make, place
 from ansible_collections.baileys.resilience.plugins.module_utils.backup.catalogue import (
     read_catalogue,
     read_last_run,
@@ -54,7 +54,7 @@ from tests.support.fake_clients import fake_clients
 from tests.support.fake_server import TABLE, FakeConnection, fake_server, fake_snapshot
 
 ROWS = "1\n2\n3\n"
-SCRIPT = f"COPY public.t (id) FROM stdin;\n{ROWS}\\.\n"
+SCRIPT = f"COPY public.t (id) FROM stdin;\n{ROWS}\\.\n-- PostgreSQL database dump complete\n"
 DUMP = f"printf '%s' '{SCRIPT}'"
 DAY = timedelta(days=1)
 NOW = datetime.now(UTC)
@@ -235,7 +235,7 @@ class TestNames:
             def now(cls, tz: Any = None) -> Any:
                 return datetime(2026, 11, 21, 23, 59, 59, 999_999, tzinfo=tz)
 
-        monkeypatch.setattr(make, "datetime", Clock)
+        monkeypatch.setattr(place, "datetime", Clock)
         (setup.root / tier).mkdir(parents=True)
         (setup.root / tier / f"backup-2026-11-21T235959Z.dump{suffix}").touch()
         result = plan_backup(setup.request())
@@ -319,7 +319,7 @@ FAILURES: dict[str, tuple[Callable[[Setup], None], type[ResilienceError], str]] 
         ProgramFailedError,
         "SIGKILL",
     ),
-    "dump of nothing": (lambda setup: setup.dump_is("exit 0"), ArchiveError, "public.t is missing"),
+    "dump of nothing": (lambda setup: setup.dump_is("exit 0"), ArchiveError, "lacks its end"),
     "half a script": (lambda setup: setup.dump_is(f"printf '%s' '{SCRIPT[:-3]}'"), ArchiveError, "ends in the middle"),
     "too few rows": (lambda setup: setattr(setup, "counts", lambda: {TABLE: 300_000}), ArchiveError, "300000"),
     "counting": (fail_counting, ConnectionFailedError, "Cannot count rows"),
