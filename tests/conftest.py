@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
@@ -31,6 +32,10 @@ TEMPLATE_CACHE = full_postgres.default_tree().root.parent / "data-templates"
 # Servers under test live in memory where there is plenty: several times less work for the kernel.
 MEMORY = Path("/dev/shm")
 ENOUGH_MEMORY_BYTES = 2 * 1024**3
+
+# A shell that starts the tests in the background has them, and all they start, ignore SIGINT.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 StartServer = Callable[..., PostgresServer]
 MakeDatabase = Callable[..., TestDatabase]
