@@ -24,8 +24,8 @@ from tests.support.backup_job import ARCHIVE, MANIFEST, BackupJob, IncompleteWat
 from tests.support.backups import KINDS, strays
 from tests.support.storage_faults import Fault, FaultyRuns, Outcome
 
-KEEP = {"daily": 1, "weekly": 2, "monthly": 4}
-# Links into other tiers, and a predecessor that retention removes, are part of every run.
+KEEP = {"daily": 1, "monthly": 4}
+# A link into another tier, and a predecessor that retention removes, are part of every run.
 KIND = {"custom": KINDS["custom-zstd"], "directory": {**KINDS["directory-zstd"], "jobs": 1}}
 
 
@@ -65,10 +65,9 @@ def test_fault_at_every_call_to_the_file_system(small_job: BackupJob, kind: str,
 
 
 def forget_links(job: BackupJob) -> None:
-    """So that this run is again the first of its week and month, and makes the links."""
-    for tier in ("weekly", "monthly"):
-        for path in sorted((job.root / tier).glob("*.manifest.json")):
-            withdraw(str(path).removesuffix(MANIFEST))
+    """So that this run is again the first of its month, and makes the link."""
+    for path in (job.root / "monthly").glob(f"*{MANIFEST}"):
+        withdraw(str(path).removesuffix(MANIFEST))
 
 
 def check_ending(outcome: Outcome, fault: str, when: str) -> None:

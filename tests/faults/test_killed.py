@@ -283,9 +283,10 @@ def test_children_of_a_killed_parent_hold_the_lock(
     """As long as something of a run lives, it may still write: nobody else may."""
     job = make_job(server18)
     before = job.published()
-    # A process of pg_dump's own, as its workers are: nothing ties it to the module. It lives until told otherwise.
+    # A process of pg_dump's own, as its workers are: nothing ties it to the module. It lives until told otherwise, or a minute.
     script = f"""
-    (trap '' TERM HUP; touch {job.home}/started; while [ ! -e {job.home}/go ]; do sleep 0.05; done) &
+    (trap '' TERM HUP; touch {job.home}/started
+     for turn in $(seq 1200); do [ -e {job.home}/go ] && break; sleep 0.05; done) &
     wait
     """
     with job.start(client_directory=str(wrappers({"pg_dump": script})), **KINDS[kind]) as running:

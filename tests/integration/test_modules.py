@@ -13,8 +13,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import yaml
 
-from ansible_collections.baileys.resilience.plugins.module_utils.backup import place
-from tests.support.backups import back_up, tree_state
+from tests.support.backups import back_up_days_ago, tree_state
 from tests.support.databases import fresh_database
 from tests.support.playbooks import MODULES, Surroundings, Unsafe
 
@@ -98,17 +97,6 @@ class Life:
         ]
         played, results = self.surroundings.play_tasks(tasks, *arguments, module_defaults=self.defaults)
         return played, {name.removeprefix("step_"): result for name, result in results.items()}
-
-
-def back_up_days_ago(back, *arguments, **options):
-    class Earlier(datetime):
-        @classmethod
-        def now(cls, tz=None):
-            return datetime.now(tz) - timedelta(days=back)
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(place, "datetime", Earlier)
-        return back_up(*arguments, **options)
 
 
 def test_check_mode_touches_nothing(life):

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.baileys.resilience.plugins.module_utils.backup.catalogue import read_catalogue
-from tests.integration.test_modules import back_up_days_ago
-from tests.support.backups import tree_state
+from tests.support.backups import back_up_days_ago, tree_state
 from tests.support.databases import fresh_database
 from tests.support.playbooks import Surroundings, Unsafe
 from tests.support.stub_servers import CHAT_ID, TOKEN, sentry_stub, telegram_stub

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.baileys.resilience.plugins.module_utils.backup import place
 from ansible_collections.baileys.resilience.plugins.module_utils.backup.catalogue import read_catalogue
 from ansible_collections.baileys.resilience.plugins.module_utils.backup.retain import DEFAULT_KEEP
 from ansible_collections.baileys.resilience.plugins.module_utils.backup.verify import verify_all
-from tests.support.backups import KINDS, back_up, strays
+from tests.support.backups import KINDS, back_up_at, strays
 from tests.support.databases import fresh_database
 
 # Hourly is told apart from the default of 24.
@@ -29,19 +28,13 @@ def database(server18):
 
 
 @pytest.fixture
-def run_at(database, tmp_path, monkeypatch):
+def run_at(database, tmp_path):
     """Make a backup at a moment of one's choice."""
 
     def run(moment, **options):
-        class Clock(datetime):
-            @classmethod
-            def now(cls, tz=None):
-                return moment.astimezone(tz)
-
-        monkeypatch.setattr(place, "datetime", Clock)
         # No two archives are equal, or retention would keep the one for the other.
         database.execute("INSERT INTO t VALUES (1)")
-        return back_up(database, tmp_path, **{"keep": KEEP, **options})
+        return back_up_at(moment, database, tmp_path, **{"keep": KEEP, **options})
 
     return run
 

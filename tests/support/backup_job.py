@@ -284,7 +284,7 @@ class IncompleteWatch:
                     for name in os.listdir(self._root / tier):
                         if ARCHIVE.fullmatch(name):
                             self._look_at(self._root / tier / name)
-            self._ended.wait(0.0005)
+            self._ended.wait(0.002)
 
     def _look_at(self, path: Path) -> None:
         try:

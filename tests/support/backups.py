@@ -9,9 +9,13 @@ import hashlib
 import os
 import stat
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from ansible_collections.baileys.resilience.plugins.module_utils.backup import make
 from ansible_collections.baileys.resilience.plugins.module_utils.backup.catalogue import Archive, read_catalogue
 from ansible_collections.baileys.resilience.plugins.module_utils.backup.check import Bounds
 from ansible_collections.baileys.resilience.plugins.module_utils.backup.make import (
@@ -70,6 +74,24 @@ def request_for(
 def back_up(database: TestDatabase, root: Path, client_directory: Path | None = None, **options: Any) -> BackupResult:
     """Make a backup as `request_for` describes it."""
     return make_backup(request_for(database, root, client_directory, **options))
+
+
+def back_up_at(moment: datetime, database: TestDatabase, root: Path, **options: Any) -> BackupResult:
+    """Make a backup at a moment of one's choice: the archive is named after it."""
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Clock:
+            return cls.fromtimestamp(moment.timestamp(), tz)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(make, "datetime", Clock)
+        return back_up(database, root, **options)
+
+
+def back_up_days_ago(back: int, database: TestDatabase, root: Path, **options: Any) -> BackupResult:
+    """Make a backup as if it were `back` days ago."""
+    return back_up_at(datetime.now(UTC) - timedelta(days=back), database, root, **options)
 
 
 def only_archive(root: Path) -> Archive:
