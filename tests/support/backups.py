@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.baileys.resilience.plugins.module_utils.backup import make
+from ansible_collections.baileys.resilience.plugins.module_utils.backup import place
 from ansible_collections.baileys.resilience.plugins.module_utils.backup.catalogue import Archive, read_catalogue
 from ansible_collections.baileys.resilience.plugins.module_utils.backup.check import Bounds
 from ansible_collections.baileys.resilience.plugins.module_utils.backup.make import (
@@ -85,7 +85,7 @@ def back_up_at(moment: datetime, database: TestDatabase, root: Path, **options: 
             return cls.fromtimestamp(moment.timestamp(), tz)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(make, "datetime", Clock)
+        patched.setattr(place, "datetime", Clock)
         return back_up(database, root, **options)
 
 

@@ -258,6 +258,11 @@ class TestPrograms:
         assert read_password_file(content[:-1]) == (["*"] * 4, password)
         assert set(os.listdir("/proc/self/fd")) == before
 
+    def test_the_escapes_of_the_documentation(self) -> None:
+        # "If an entry needs to contain : or \\, escape this character with \\."
+        with ConnectionSettings({}, "a:b\\c").program_environment() as (environment, _descriptors):
+            assert Path(environment["PGPASSFILE"]).read_text() == "*:*:*:*:a\\:b\\\\c\n"
+
     @given(password=UNMISTAKABLE)
     @example(password=UGLY)
     def test_nothing_secret_is_in_the_environment(self, password: str) -> None:
