@@ -259,7 +259,7 @@ class TestPrograms:
         assert set(os.listdir("/proc/self/fd")) == before
 
     def test_the_escapes_of_the_documentation(self) -> None:
-        # "If an entry needs to contain : or \\, escape this character with \\."
+        # The documentation of the password file: a colon and a backslash are escaped by a backslash.
         with ConnectionSettings({}, "a:b\\c").program_environment() as (environment, _descriptors):
             assert Path(environment["PGPASSFILE"]).read_text() == "*:*:*:*:a\\:b\\\\c\n"
 
