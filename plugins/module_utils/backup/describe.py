@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..postgres.client import ClientTools
+from ..postgres.settings import ConnectionSettings
 from ..postgres.snapshot import Snapshot
 from ..system.errors import ArchiveError
 from ..system.files import explain_os_error, write_private
@@ -49,13 +50,16 @@ def manifest_path(archive: str) -> str:
     return archive + MANIFEST_SUFFIX
 
 
-def describe_snapshot(snapshot: Snapshot) -> dict[str, Any]:
-    """The manifest's part on the moment and the database that the archive shows."""
+def describe_origin(snapshot: Snapshot, settings: ConnectionSettings, tools: ClientTools) -> dict[str, Any]:
+    """The manifest's part on the database, the moment the archive shows, and the client that read it."""
     server = snapshot.server
     return {
         "database": server.database,
         "role": server.user,
+        "host": settings.host,
+        "port": settings.port,
         "server_version": str(server.version),
+        "client_version": str(tools.version),
         "encoding": server.encoding,
         "collation": server.collation,
         "locale_provider": server.locale_provider,
@@ -65,11 +69,10 @@ def describe_snapshot(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
-def describe_dump(dumped: Dumped, plan: DumpPlan, tools: ClientTools) -> dict[str, Any]:
-    """The manifest's part on how the archive was written, and what is in it."""
+def describe_dump(dumped: Dumped, plan: DumpPlan) -> dict[str, Any]:
+    """The manifest's part on how the archive was written."""
     decoded = dumped.decoded
     return {
-        "client_version": str(tools.version),
         "format": plan.format,
         "compression": plan.compression,
         "compression_level": plan.level,
@@ -81,7 +84,6 @@ def describe_dump(dumped: Dumped, plan: DumpPlan, tools: ClientTools) -> dict[st
         "sha256": decoded.sha256,
         "files": decoded.files or None,
         "rows": decoded.contents.rows,
-        **describe_contents(decoded.contents),
     }
 
 

@@ -199,11 +199,10 @@ def _run(request: BackupRequest, meeting: _Meeting, lock: int, started: float) -
             "state": "verified",
             "source": request.source,
             "tier": request.tier,
-            "host": request.settings.host,
-            "port": request.settings.port,
-            **describe.describe_snapshot(snapshot),
-            **describe.describe_dump(dumped, plan, meeting.tools),
+            **describe.describe_origin(snapshot, request.settings, meeting.tools),
+            **describe.describe_dump(dumped, plan),
             "duration_seconds": round(time.monotonic() - started, 3),
+            **describe.describe_contents(dumped.decoded.contents),
             "proofs": [],
         }
         links, unlinked = publish(partial, place.path, manifest, list(place.links.values()))
