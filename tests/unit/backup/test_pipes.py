@@ -77,11 +77,14 @@ def test_messages_that_are_cut_in_a_character_are_still_text() -> None:
         assert child.messages().strip("\N{REPLACEMENT CHARACTER}").strip("€") == ""
 
 
-def test_leaving_the_block_stops_a_running_program() -> None:
-    with shell("trap 'echo bye >&2; exit 0' TERM; echo started; while :; do sleep 0.01; done") as child:
+def test_leaving_the_block_asks_a_running_program_to_end(tmp_path: Path) -> None:
+    script = f"trap 'echo bye >{tmp_path}/bye; exit 0' TERM; echo started; while :; do sleep 0.01; done"
+    with shell(script) as child:
         first_line(child)
-        pid = child._process.pid
-    assert not is_running(pid)
+    # It was not killed without a word: pg_dump tells the server that it goes.
+    assert (tmp_path / "bye").read_text() == "bye\n"
+    assert child._process.returncode == 0
+    assert not is_running(child._process.pid)
 
 
 def test_leaving_the_block_by_an_error_stops_it_too() -> None:
