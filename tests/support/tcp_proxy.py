@@ -11,6 +11,7 @@ import threading
 from types import TracebackType
 
 PIECE_BYTES = 16384
+RECEIVE_BUFFER_BYTES = 65536
 
 
 class TcpProxy:
@@ -78,7 +79,10 @@ class TcpProxy:
     def _serve(self, client: socket.socket) -> None:
         self._flowing.wait()
         try:
-            server = socket.create_connection(("127.0.0.1", self._target_port))
+            server = socket.socket()
+            # Or the kernel takes megabytes from the server that a frozen proxy has not asked for.
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+            server.connect(("127.0.0.1", self._target_port))
         except OSError:
             _shut(client)
             return

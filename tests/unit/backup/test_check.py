@@ -148,6 +148,15 @@ class TestSize:
         with refused if over < 0 else nullcontext():
             self.size(decoded(now), archive, max_shrink_percent=float(percent), max_size_warning=10**10)
 
+    @pytest.mark.parametrize("percent", [0, 1, 10, 50, 90, 100])
+    def test_shrinking_to_the_border_and_one_byte_beyond(self, percent: int) -> None:
+        least = 10_000_000 * (100 - percent) // 100
+        bounds = {"max_shrink_percent": percent, "min_size": 0}
+        assert self.size(decoded(least), previous(10_000_000), **bounds) == []
+        if least:
+            with pytest.raises(ArchiveError, match="shrank"):
+                self.size(decoded(least - 1), previous(10_000_000), **bounds)
+
     def test_the_words(self) -> None:
         with pytest.raises(ArchiveError) as caught:
             self.size(decoded(2400), previous(5000))
