@@ -31,6 +31,7 @@ PINNED = " ".join(
         "bytea_output": "hex",
         "extra_float_digits": "3",
         "synchronize_seqscans": "off",
+        "quote_all_identifiers": "off",
         "statement_timeout": "0",
         "search_path": "",
     }.items()

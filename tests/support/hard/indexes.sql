@@ -1,0 +1,22 @@
+-- Indexes of every method, over expressions, in part, with settings, collations, operator classes; clustered, identity.
+CREATE FUNCTION folded(text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT lower($1)';
+CREATE TABLE base (id int NOT NULL, a text NOT NULL, b jsonb, c int[], d point, e tsvector, f timestamptz, g inet, h int4range, i text);
+INSERT INTO base SELECT n, 'a' || n, jsonb_build_object('k', n), ARRAY[n, n + 1], point(n, n), to_tsvector('simple', 'w' || n), '2026-01-01'::timestamptz + n * interval '1 hour', '10.0.0.0'::inet + n, int4range(n, n + 2), NULL FROM generate_series(1, 200) n;
+CREATE UNIQUE INDEX by_a ON base (a);
+CREATE INDEX by_expression ON base (folded(a), (id % 10) DESC NULLS LAST, ((b ->> 'k')));
+CREATE INDEX in_part ON base (id) INCLUDE (a, f) WHERE id > 50 AND i IS NULL;
+CREATE INDEX by_gin ON base USING gin (b jsonb_path_ops, c, e) WITH (fastupdate = off, gin_pending_list_limit = 128);
+CREATE INDEX by_gist ON base USING gist (d, h, g inet_ops, e tsvector_ops (siglen = 64)) WITH (buffering = on);
+CREATE INDEX by_brin ON base USING brin (f timestamptz_minmax_multi_ops (values_per_range = 16), id int4_bloom_ops (n_distinct_per_range = 100, false_positive_rate = 0.05)) WITH (pages_per_range = 8, autosummarize = on);
+CREATE INDEX by_hash ON base USING hash (a) WITH (fillfactor = 60);
+CREATE INDEX by_kd ON base USING spgist (d kd_point_ops);
+CREATE INDEX by_pattern ON base (a text_pattern_ops, a COLLATE "C" varchar_pattern_ops) WITH (deduplicate_items = off, fillfactor = 50);
+CREATE UNIQUE INDEX nulls_alike ON base (i, id) NULLS NOT DISTINCT;
+CREATE INDEX "odd ""name"".with 'all'; --" ON base (id);
+ALTER INDEX by_expression ALTER COLUMN 1 SET STATISTICS 500;
+ALTER TABLE base CLUSTER ON by_a, REPLICA IDENTITY USING INDEX by_a;
+CREATE TABLE keyed (id int, v int, CONSTRAINT "key ""k" PRIMARY KEY (id) INCLUDE (v) WITH (fillfactor = 40), CONSTRAINT alike UNIQUE NULLS NOT DISTINCT (v) DEFERRABLE INITIALLY DEFERRED);
+INSERT INTO keyed VALUES (2, 1), (1, 2), (3, NULL);
+ALTER TABLE keyed REPLICA IDENTITY FULL, CLUSTER ON "key ""k";
+CREATE TABLE no_identity (a int UNIQUE);
+ALTER TABLE no_identity REPLICA IDENTITY NOTHING;

@@ -1,0 +1,23 @@
+-- Sequences: never called, cycled, backwards, at their end, of each type, owned, shared, unlogged.
+CREATE SEQUENCE never_called START 42;
+CREATE SEQUENCE called;
+SELECT nextval('called'), nextval('called');
+CREATE SEQUENCE backwards INCREMENT -3 START -1 MINVALUE -1000 MAXVALUE 50;
+SELECT nextval('backwards'), nextval('backwards');
+CREATE SEQUENCE around MAXVALUE 3 CYCLE;
+SELECT nextval('around') FROM generate_series(1, 5);
+CREATE SEQUENCE at_the_end;
+SELECT setval('at_the_end', 9223372036854775807);
+CREATE SEQUENCE lowest MINVALUE -9223372036854775808 START -9223372036854775808;
+CREATE SEQUENCE small AS smallint CACHE 20;
+SELECT setval('small', 32000, false);
+CREATE UNLOGGED SEQUENCE not_logged;
+SELECT nextval('not_logged');
+CREATE SEQUENCE "odd ""name"".with 'all'; -- of it";
+SELECT setval('"odd ""name"".with ''all''; -- of it"', 77);
+CREATE TABLE owner_of (a serial, b bigserial, c int DEFAULT nextval('sequences.called'), d text);
+INSERT INTO owner_of (d) VALUES ('x'), ('y');
+ALTER SEQUENCE never_called OWNED BY owner_of.d;
+ALTER SEQUENCE owner_of_a_seq RENAME TO another_name;
+CREATE TABLE second (a int DEFAULT nextval('sequences.another_name'));
+INSERT INTO second DEFAULT VALUES;
