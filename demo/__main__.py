@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import hashlib
+import json
 import os
 import secrets
 import shutil
@@ -47,6 +48,7 @@ def main() -> int:
         for number, playbook, words in (
             (2, "backup.yml", "Backing it up: ansible-playbook -i inventories/demo playbooks/backup.yml"),
             (3, "verify.yml", "Verifying every archive again: playbooks/verify.yml"),
+            (4, "restore_drill.yml", "Restoring it into a scratch server, and proving it: playbooks/restore_drill.yml"),
         ):
             console.print("[bold]%d.[/] %s" % (number, words), highlight=False)
             status = play(playbook, binaries)
@@ -161,9 +163,32 @@ def show(console: Console) -> None:
         kept.add_row(os.path.relpath(decision.archive.path, root), decision.archive.state, decision.reason)
     totals = tell.statistics(archives)
     console.print()
-    for table in (about, rows, kept):
+    for table in (about, rows, drilled(), kept):
         console.print(table)
     console.print("%d archives, %s in all.\n" % (totals["count"], human_size(totals["total_bytes"])), highlight=False)
+
+
+def drilled() -> Table:
+    """What the drill of the newest backup found."""
+    newest = max((DIRECTORY / "state" / "reports").glob("drill-*.json"))
+    drill = json.loads(newest.read_text())
+    table = Table(title="The drill", show_header=False, title_justify="left")
+    table.add_column()
+    table.add_column(overflow="fold")
+    equal = sum(item["outcome"] == "equal" for item in drill["tables"])
+    schema, rto, target = drill["schema"], drill["rto"], drill["target"]
+    steps = ", ".join("{} {}".format(item["step"], human_duration(item["seconds"])) for item in drill["timings"])
+    for label, value in (
+        ("verdict", drill["verdict"]),
+        ("came back equal", "%d of %d tables, %d rows" % (equal, len(drill["tables"]), drill["archive"]["rows"])),
+        ("definitions", "%d of %d equal" % (schema["equal"] + len(schema["rewritten"]), schema["entries"])),
+        ("restored into", "PostgreSQL {} ({})".format(target["server_version"], target["origin"])),
+        ("took", "{} ({})".format(human_duration(drill["duration_seconds"]), steps)),
+        ("RTO", "{} {}".format(human_duration(rto["target_seconds"]), "met" if rto["met"] else "missed")),
+        ("page", os.path.relpath(newest.with_suffix(".html"), ROOT)),
+    ):
+        table.add_row(label, value)
+    return table
 
 
 if __name__ == "__main__":

@@ -69,12 +69,12 @@ def keep_from(parameters: Mapping[str, Any]) -> dict[str, int]:
     return keep
 
 
-def connection_settings(module: Any) -> ConnectionSettings:
-    """The connection a module was asked for. Raises SettingsError.
+def connection_settings(module: Any, given: Mapping[str, Any] | None = None) -> ConnectionSettings:
+    """The connection a module was asked for, by its own options or by those in ``given``. Raises SettingsError.
 
     A password that comes from a file or the environment is made known to Ansible as a secret too.
     """
-    given = module.params
+    given = module.params if given is None else given
     if given["login_host"] and given["login_unix_socket"]:
         raise SettingsError(
             "Both login_host and login_unix_socket are given", stage="settings", remedy="Leave one of them out."
@@ -87,10 +87,10 @@ def connection_settings(module: Any) -> ConnectionSettings:
         "password": given["login_password"],
         "sslmode": given["ssl_mode"],
         "sslrootcert": given["ca_cert"],
-        "sslcert": given["ssl_cert"],
-        "sslkey": given["ssl_key"],
+        "sslcert": given.get("ssl_cert"),
+        "sslkey": given.get("ssl_key"),
     }
-    for name, value in given["connect_params"].items():
+    for name, value in given.get("connect_params", {}).items():
         if "password" in name:
             # Refused just below, and not to be shown with the arguments.
             module.no_log_values.add(str(value))

@@ -109,6 +109,12 @@ options:
       - C(pg_dump) is stopped when it gives no data for this many seconds.
     type: float
     default: 600
+  drill_max_age:
+    description:
+      - Days after which the drill of this source is overdue; V(0) for no limit. The report is then a warning, and the status
+        of the drill (M(baileys.resilience.pg_restore_drill)) an error.
+    type: int
+    default: 35
 attributes:
   check_mode:
     support: full
@@ -185,6 +191,11 @@ statistics:
   returned: success
   type: dict
   sample: {"count": 8, "total_bytes": 2824000, "newest_age_seconds": 0, "oldest_age_seconds": 604800}
+drill:
+  description: When a backup of this source was last proven by a drill.
+  returned: success, unless in check mode
+  type: dict
+  sample: {"last_proven": "2026-11-01T04:00:00Z", "age_seconds": 1724400, "max_age_days": 35, "overdue": false}
 stage:
   description: The stage that was reached.
   returned: failure
@@ -210,12 +221,14 @@ from ansible_collections.baileys.resilience.plugins.module_utils.ansible_module 
     connection_options,
     connection_settings,
     keep_from,
+    keep_report,
     retention_options,
     run_module,
     state_options,
 )
-from ansible_collections.baileys.resilience.plugins.module_utils.backup import make, tell
+from ansible_collections.baileys.resilience.plugins.module_utils.backup import catalogue, make, tell
 from ansible_collections.baileys.resilience.plugins.module_utils.backup.check import Bounds
+from ansible_collections.baileys.resilience.plugins.module_utils.backup.drill_age import drill_standing, overdue_report
 
 BOUNDS = {
     "min_size": {"type": "int", "default": 1024},
@@ -235,6 +248,7 @@ OPTIONS = {
     "lock_timeout": {"type": "float", "default": 60},
     "table_lock_timeout": {"type": "float", "default": 60},
     "stall_timeout": {"type": "float", "default": 600},
+    "drill_max_age": {"type": "int", "default": 35},
 }
 
 
@@ -263,7 +277,13 @@ def main() -> None:
             made = [result.archive, *result.links]
             answer["diff"] = {"prepared": tell.retention_diff(request.backup_root, result.decisions, made)}
         if not module.check_mode:
-            answer["report"] = tell.backup_report(request, result)
+            standing = drill_standing(
+                result.archives, catalogue.read_last_run(request.backup_root), options["drill_max_age"]
+            )
+            if standing.overdue:
+                keep_report(module, overdue_report(source[0], standing))
+            answer["drill"] = standing.as_dict()
+            answer["report"] = tell.backup_report(request, result, standing)
         return answer
 
     run_module(module, work, lambda error, took: tell.failure_report(tell.BACKUP_JOB, source[0], error, took))

@@ -28,6 +28,11 @@ options:
       - Whether the whole manifests are returned; they are long where there are many tables.
     type: bool
     default: true
+  drill_max_age:
+    description:
+      - Days after which a drill is overdue; V(0) for no limit.
+    type: int
+    default: 35
 attributes:
   check_mode:
     support: full
@@ -111,7 +116,12 @@ last_run:
   description: How the latest run went.
   returned: when there was one
   type: dict
-  sample: {"outcome": "ok", "at": "2026-11-21T03:00:01Z", "reason": null}
+  sample: {"outcome": "ok", "at": "2026-11-21T03:00:01Z", "reason": null, "since": "2026-08-01T03:00:01Z"}
+drill:
+  description: When a backup was last proven by a drill, and whether that is longer ago than O(drill_max_age).
+  returned: success
+  type: dict
+  sample: {"last_proven": "2026-11-01T04:00:00Z", "age_seconds": 1724400, "max_age_days": 35, "overdue": false}
 """
 
 import dataclasses
@@ -121,6 +131,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.baileys.resilience.plugins.module_utils.ansible_module import run_module
 from ansible_collections.baileys.resilience.plugins.module_utils.backup import catalogue, tell
+from ansible_collections.baileys.resilience.plugins.module_utils.backup.drill_age import drill_standing
 
 
 def main() -> None:
@@ -128,6 +139,7 @@ def main() -> None:
         argument_spec={
             "backup_root": {"type": "path", "default": "/var/backups/postgresql"},
             "manifests": {"type": "bool", "default": True},
+            "drill_max_age": {"type": "int", "default": 35},
         },
         supports_check_mode=True,
     )
@@ -145,6 +157,7 @@ def main() -> None:
             "archives": listed,
             "statistics": tell.statistics(archives),
             "last_run": dataclasses.asdict(last_run) if last_run else None,
+            "drill": drill_standing(archives, last_run, module.params["drill_max_age"]).as_dict(),
         }
 
     run_module(module, work)

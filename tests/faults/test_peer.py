@@ -3,9 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The peer, community.postgresql 4.2.0 (`postgresql_db` with `state: dump`), and us, side by side in one play.
 
-What the peer does is asserted too: as measured, so that we notice when it changes. Its weaknesses in restoring
-(no ON_ERROR_STOP for plain scripts, half a database left on a conflict, an unquoted path) belong beside our own
-module for restoring.
+What the peer does is asserted too: as measured, so that we notice when it changes. Its weaknesses in restoring are in
+test_restore_peer.py.
 """
 
 from __future__ import annotations

@@ -44,6 +44,7 @@ def fake_server(**changes: Any) -> Server:
         "locale_provider": "libc",
         "in_recovery": False,
         "database_bytes": 7_000_000,
+        "ctype": "C",
     }
     return Server(**{**known, **changes})
 

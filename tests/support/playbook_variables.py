@@ -24,7 +24,7 @@ COLLECTION = "baileys.resilience."
 # The variable that holds one entry of backup_sources.
 SOURCE = "backup_source"
 # Ansible's own.
-MAGIC = {"ansible_play_hosts_all", "hostvars", "inventory_hostname", "lookup", "omit", "query"}
+MAGIC = {"ansible_check_mode", "ansible_play_hosts_all", "hostvars", "inventory_hostname", "lookup", "omit", "query"}
 # Keys of a task or play whose value is an expression without braces.
 _EXPRESSIONS = {"when", "that", "failed_when", "changed_when", "until"}
 _OMITTED = "omitted: the module's own default"

@@ -88,7 +88,7 @@ def settings() -> dict[str, tuple[list[str], str, str]]:
     for key, variable, default, meaning, option in SETTINGS.rows("A source"):
         assert meaning, key
         found["source." + literals(key)[0]] = (literals(variable), default, option)
-    for section in ("What a run is about", "Reporting"):
+    for section in ("What a run is about", "A restore", "Reporting"):
         for variable, default, meaning, option in SETTINGS.rows(section):
             assert meaning, variable
             found[literals(variable)[0]] = (literals(variable), default, option)

@@ -55,11 +55,12 @@ class Archive:
 
 @dataclass(frozen=True)
 class LastRun:
-    """How the latest run of this backup root went: ``running``, ``ok`` or ``failed``."""
+    """How the latest run of this backup root went: ``running``, ``ok`` or ``failed``; ``since`` is when the first was."""
 
     outcome: str
     at: str
     reason: str | None = None
+    since: str | None = None
 
 
 def prepare(backup_root: str, tiers: Iterable[str]) -> bool:
@@ -166,7 +167,8 @@ def remove_archive(archive: Archive) -> None:
 def write_last_run(backup_root: str, outcome: str, reason: str | None = None) -> None:
     """Record how the latest run went; retention removes nothing unless it went well."""
     at = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    record = {"outcome": outcome, "at": at, "reason": reason}
+    earlier = read_last_run(backup_root)
+    record = {"outcome": outcome, "at": at, "reason": reason, "since": (earlier and earlier.since) or at}
     write_private(os.path.join(backup_root, LAST_RUN_NAME), (json.dumps(record) + "\n").encode("ascii"))
 
 
@@ -181,7 +183,7 @@ def read_last_run(backup_root: str) -> LastRun | None:
     try:
         with open(path, encoding="utf-8") as stream:
             record = json.load(stream)
-        return LastRun(str(record["outcome"]), str(record["at"]), record.get("reason"))
+        return LastRun(str(record["outcome"]), str(record["at"]), record.get("reason"), record.get("since"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):

@@ -21,8 +21,9 @@ from ..postgres.client import ClientTools
 from ..system.commands import minimal_environment
 from ..system.errors import ArchiveError, MissingDependencyError
 from ..system.files import create_private, explain_os_error
+from .contents import Contents
 from .pipes import Child, stalled
-from .script import PIECE_BYTES, Contents, ScriptReader
+from .script import PIECE_BYTES, ScriptReader
 
 NO_BACKUP = "This archive is no backup. Earlier ones were not touched; see the free space and health of the disk, then run again."
 
@@ -152,12 +153,12 @@ def pump(
     command = decoder_command(archive_format, compression, tools)
     keep = (lock_descriptor,) if lock_descriptor is not None else ()
     digest, size = hashlib.sha256(), 0
-    _enlarge(source)
+    enlarge(source)
     with contextlib.ExitStack() as stack:
         output = stack.enter_context(contextlib.closing(_ArchiveFile(target))) if target else None
         decoder = stack.enter_context(Child(command, minimal_environment(), stdin=subprocess.PIPE, pass_fds=keep))
-        _enlarge(decoder.stdin)
-        _enlarge(decoder.stdout)
+        enlarge(decoder.stdin)
+        enlarge(decoder.stdout)
         script = _ScriptThread(decoder.stdout)
         decoding = True
         for piece in _pieces(source, stall_timeout):
@@ -239,7 +240,7 @@ def decode_file_set(path: str, tools: ClientTools, lock_descriptor: int | None =
     command = [tools.program("pg_restore"), "--format=directory", "--section=data", "--file=-", path]
     keep = (lock_descriptor,) if lock_descriptor is not None else ()
     with Child(command, minimal_environment(), pass_fds=keep) as decoder:
-        _enlarge(decoder.stdout)
+        enlarge(decoder.stdout)
         script = _ScriptThread(decoder.stdout)
         rc = decoder.wait()
         script.join()
@@ -289,7 +290,8 @@ def _judge_decoder(decoder: Child, rc: int) -> None:
         )
 
 
-def _enlarge(descriptor: int) -> None:
+def enlarge(descriptor: int) -> None:
+    """Let a pipe hold more before its writer has to wait; only for speed."""
     try:
         fcntl.fcntl(descriptor, 1031, PIPE_BYTES)  # F_SETPIPE_SZ; named in fcntl only since Python 3.10
     except OSError:

@@ -17,9 +17,9 @@ from ..postgres.settings import ConnectionSettings
 from ..postgres.snapshot import Snapshot
 from ..system.errors import ArchiveError
 from ..system.files import explain_os_error, write_private
+from .contents import Contents, TableContent
 from .dump import Dumped, DumpPlan
 from .naming import MANIFEST_SUFFIX
-from .script import Contents
 
 MANIFEST_VERSION = 1
 
@@ -62,10 +62,16 @@ def describe_origin(snapshot: Snapshot, settings: ConnectionSettings, tools: Cli
         "client_version": str(tools.version),
         "encoding": server.encoding,
         "collation": server.collation,
+        "ctype": server.ctype,
         "locale_provider": server.locale_provider,
+        "locale": server.locale,
+        "icu_rules": server.icu_rules,
         "database_bytes": server.database_bytes,
         "snapshot_at": snapshot.taken_at,
         "lsn": snapshot.lsn,
+        "roles": list(snapshot.needs.roles),
+        "extensions": list(snapshot.needs.extensions),
+        "tablespaces": list(snapshot.needs.tablespaces),
     }
 
 
@@ -109,6 +115,21 @@ def describe_contents(contents: Contents) -> dict[str, Any]:
             "digest": contents.large_objects_digest,
         },
     }
+
+
+def contents_of(manifest: Mapping[str, Any]) -> Contents:
+    """The contents that a manifest claims."""
+    large = manifest.get("large_objects") or {}
+    return Contents(
+        tables=tuple(
+            TableContent((item["schema"], item["table"]), item["rows"], item["bytes"], item["digest"])
+            for item in manifest["tables"]
+        ),
+        sequences={item["sequence"]: (item["value"], item["called"]) for item in manifest.get("sequences", [])},
+        large_objects=large.get("count", 0),
+        large_object_bytes=large.get("bytes", 0),
+        large_objects_digest=large.get("digest"),
+    )
 
 
 def differences(manifest: Mapping[str, Any], contents: Contents) -> list[str]:

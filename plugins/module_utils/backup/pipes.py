@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 import signal
 import subprocess
 import time
@@ -33,6 +35,7 @@ class Child:
         environment: Mapping[str, str],
         *,
         stdin: int = subprocess.DEVNULL,
+        stdout: int = subprocess.PIPE,
         pass_fds: tuple[int, ...] = (),
         death_signal: str = "TERM",
     ) -> None:
@@ -40,7 +43,13 @@ class Child:
         self._words = os.memfd_create("stderr")
         try:
             self._process = start(
-                command, environment, stdin=stdin, stderr=self._words, pass_fds=pass_fds, death_signal=death_signal
+                command,
+                environment,
+                stdin=stdin,
+                stdout=stdout,
+                stderr=self._words,
+                pass_fds=pass_fds,
+                death_signal=death_signal,
             )
         except BaseException:
             os.close(self._words)
@@ -55,6 +64,29 @@ class Child:
     def stdin(self) -> int:
         """Descriptor to write its input to; -1 if it was started without."""
         return self._process.stdin.fileno() if self._process.stdin else -1
+
+    def ends_within(self, seconds: float) -> bool:
+        """Wait for its end, for so many seconds at most; tells whether it has ended."""
+        if self._process.poll() is not None:
+            return True
+        try:
+            ended = os.pidfd_open(self._process.pid)
+        except (AttributeError, OSError):
+            # A kernel before 5.3: asked again and again instead.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(seconds)
+            return self._process.poll() is not None
+        try:
+            poll = select.poll()
+            poll.register(ended, select.POLLIN)
+            poll.poll(seconds * 1000)
+        finally:
+            os.close(ended)
+        return self._process.poll() is not None
+
+    def words_from(self, offset: int) -> bytes:
+        """What it wrote on standard error from this byte on."""
+        return os.pread(self._words, max(0, os.fstat(self._words).st_size - offset), offset)
 
     def close_stdin(self) -> None:
         """Tell it that its input has ended."""

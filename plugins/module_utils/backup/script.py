@@ -19,11 +19,11 @@ import codecs
 import hashlib
 import os
 import re
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from typing import Callable
 
 from ..system.errors import ArchiveError
-
-TableName = tuple[str, str]
+from .contents import Block, Contents, TableName, UnorderedBlock
 
 # What is hashed, searched and counted in one go: small enough for a processor's cache.
 PIECE_BYTES = 1 << 18
@@ -32,7 +32,7 @@ _LAST_WORDS = b"-- PostgreSQL database dump complete\n"
 _COPY_END = b"\n\\.\n"
 _EMPTY_COPY_END = b"\\.\n"
 _COPY_STATEMENT = re.compile(
-    rb'COPY ((?:"(?:[^"]|"")+"|[^\s".(]+))\.((?:"(?:[^"]|"")+"|[^\s".(]+))[ ]+(?:\(.*\) )?FROM stdin;\n\Z', re.DOTALL
+    rb'COPY ((?:"(?:[^"]|"")+"|[^\s".(]+))\.((?:"(?:[^"]|"")+"|[^\s".(]+))[ ]+(?:(\(.*\)) )?FROM stdin;\n\Z', re.DOTALL
 )
 _SETVAL = re.compile(rb"SELECT pg_catalog\.setval\('((?:[^']|'')+)', (-?\d{1,19}), (true|false)\);\n\Z", re.DOTALL)
 _ENCODING = re.compile(rb"SET client_encoding = '([A-Za-z0-9_]+)';\n\Z")
@@ -63,63 +63,21 @@ _CLOSING = {
 }
 
 
-@dataclass(frozen=True)
-class TableContent:
-    """What stands in one table's ``COPY`` block. ``digest`` is the SHA-256 of the block, in hexadecimal."""
-
-    name: TableName
-    rows: int
-    bytes: int
-    digest: str
-
-
-@dataclass(frozen=True)
-class Contents:
-    """All data of an archive."""
-
-    tables: tuple[TableContent, ...]
-    sequences: dict[str, tuple[int, bool]] = field(default_factory=dict)
-    large_objects: int = 0
-    large_object_bytes: int = 0
-    large_objects_digest: str | None = None
-
-    @property
-    def rows(self) -> int:
-        """Rows of all tables."""
-        return sum(table.rows for table in self.tables)
-
-    @property
-    def bytes(self) -> int:
-        """Bytes of all ``COPY`` blocks, uncompressed."""
-        return sum(table.bytes for table in self.tables)
-
-
-class _Block:
-    """The ``COPY`` block of a table while it is being read; several in a row count as one."""
-
-    def __init__(self, name: TableName) -> None:
-        self.name = name
-        self.at_start = True
-        self._bytes = 0
-        self._rows = 0
-        self._hash = hashlib.sha256()
-
-    def take(self, data: bytearray, view: memoryview, start: int, end: int) -> None:
-        if end > start:
-            self._hash.update(view[start:end])
-            self._rows += data.count(b"\n", start, end)
-            self._bytes += end - start
-            self.at_start = False
-
-    def content(self) -> TableContent:
-        return TableContent(self.name, self._rows, self._bytes, self._hash.hexdigest())
-
-
 class ScriptReader:
-    """Takes a script in pieces by ``feed`` and gives its ``Contents`` at the end by ``finish``."""
+    """Takes a script in pieces by ``feed`` and gives its ``Contents`` at the end by ``finish``.
 
-    def __init__(self) -> None:
-        self._tables: dict[TableName, _Block] = {}
+    ``on_line`` is called with every line outside the rows, and whether it begins outside any quote or comment.
+    ``unordered`` names tables whose digest is to be the same in any order of their rows.
+    """
+
+    def __init__(
+        self,
+        on_line: Callable[[bytes, bool], None] | None = None,
+        unordered: Collection[TableName] = (),
+    ) -> None:
+        self._on_line = on_line
+        self._unordered = frozenset(unordered)
+        self._tables: dict[TableName, Block] = {}
         self._sequences: dict[str, tuple[int, bool]] = {}
         self._large_objects = 0
         self._large_object_bytes = 0
@@ -130,7 +88,7 @@ class ScriptReader:
         self._opened = b""  # the quote or comment that is open at the end of the last line
         self._statement = b""  # a statement about data whose quoted names run over a line end
         self._encoding = "utf-8"  # of the names; the script states the database's own
-        self._copy: _Block | None = None
+        self._copy: Block | None = None
         # Whether the script has come to the line with which pg_dump and pg_restore end one. All data may be there
         # without it, and the keys, indexes and policies that follow them may not.
         self.complete = False
@@ -171,6 +129,19 @@ class ScriptReader:
             self._buffer[:rest] = self._buffer[self._consumed : self._filled]
             self._filled = rest
 
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Tables begun so far and bytes of rows read so far."""
+        return len(self._tables), sum(block.bytes for block in self._tables.values())
+
+    def columns(self) -> dict[TableName, bytes]:
+        """The list of columns of every table's ``COPY``, as it stands there."""
+        return {name: block.columns for name, block in self._tables.items()}
+
+    def ordered_digests(self) -> dict[TableName, str]:
+        """The digest of every table's rows in the order of the script, of ``unordered`` tables as well."""
+        return {name: block.ordered() for name, block in self._tables.items()}
+
     def finish(self) -> Contents:
         """The contents, once everything was fed. Raises ArchiveError if the script ends within a block."""
         if self._copy is not None:
@@ -187,7 +158,7 @@ class ScriptReader:
 
     # -- inside a COPY block: only its end is searched for; this is where all the bytes are
 
-    def _in_copy(self, block: _Block, view: memoryview, position: int) -> int | None:
+    def _in_copy(self, block: Block, view: memoryview, position: int) -> int | None:
         data, filled = self._buffer, self._filled
         if block.at_start and data.startswith(_EMPTY_COPY_END, position, filled):
             return self._end_copy(position + len(_EMPTY_COPY_END))
@@ -216,6 +187,8 @@ class ScriptReader:
         if self._statement or (not self._opened and line.startswith(_DATA_STATEMENTS)):
             self._data_statement(self._statement + line)
         else:
+            if self._on_line is not None:
+                self._on_line(line, not self._opened)
             if not self._opened and line.startswith(b"SELECT pg_catalog."):
                 self._function_call(line)
             elif not self._opened and line.startswith(b"SET client_encoding"):
@@ -244,7 +217,10 @@ class ScriptReader:
         name = (self._text(_unquote(match.group(1))), self._text(_unquote(match.group(2))))
         self._statement = b""
         # A second block of a name continues the first: pg_dump loads some partitions through their root.
-        self._copy = self._tables.setdefault(name, _Block(name))
+        if name not in self._tables:
+            kind = UnorderedBlock if name in self._unordered else Block
+            self._tables[name] = kind(name, match.group(3) or b"")
+        self._copy = self._tables[name]
         self._copy.at_start = True
 
     def _function_call(self, line: bytes) -> None:

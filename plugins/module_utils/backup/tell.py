@@ -15,6 +15,7 @@ from ..reporting.report import Report
 from ..system.errors import ResilienceError
 from ..system.units import human_duration, human_size
 from .catalogue import Archive, newest
+from .drill_age import DrillStanding
 from .make import BackupRequest, BackupResult
 from .retain import Decision
 from .verify import Verification
@@ -97,8 +98,8 @@ def retention_diff(backup_root: str, decisions: Sequence[Decision], made: Sequen
     return "".join(line + "\n" for line in [backup_root, *lines])
 
 
-def backup_report(request: BackupRequest, result: BackupResult) -> Report:
-    """The report of a run that ended well."""
+def backup_report(request: BackupRequest, result: BackupResult, standing: DrillStanding | None = None) -> Report:
+    """The report of a run that ended well. An overdue drill makes it a warning."""
     manifest, totals = result.manifest, statistics(result.archives)
     facts = [
         ("Database", "{} (PostgreSQL {})".format(manifest["database"], manifest["server_version"])),
@@ -115,10 +116,13 @@ def backup_report(request: BackupRequest, result: BackupResult) -> Report:
     facts += [("Warning", warning) for warning in result.warnings]
     if totals["suspect_count"]:
         facts.append(("Suspect", "%d archives failed a later check" % totals["suspect_count"]))
+    overdue = standing is not None and standing.overdue
+    if standing is not None and overdue:
+        facts.append(("Drill overdue", "%s, the limit is %d days" % (standing.words(), standing.max_age_days)))
     return Report(
         job=BACKUP_JOB,
         subject=request.source,
-        level="warning" if result.warnings or totals["suspect_count"] else "info",
+        level="warning" if result.warnings or totals["suspect_count"] or overdue else "info",
         title="backup made and verified",
         facts=tuple(facts),
         measurements={

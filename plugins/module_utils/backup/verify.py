@@ -70,7 +70,7 @@ def _problems(archive: Archive, clients: Sequence[ClientTools]) -> list[str]:
     manifest = archive.manifest
     if manifest is None:
         return [archive.problem or "it has no manifest"]
-    wrong = _wrong_bytes(archive, manifest)
+    wrong = wrong_bytes(archive, manifest)
     if wrong:
         return wrong
     try:
@@ -80,7 +80,8 @@ def _problems(archive: Archive, clients: Sequence[ClientTools]) -> list[str]:
     return differences(manifest, decoded.contents)
 
 
-def _wrong_bytes(archive: Archive, manifest: Manifest) -> list[str]:
+def wrong_bytes(archive: Archive, manifest: Manifest) -> list[str]:
+    """How the archive's bytes, all of them read, differ from what its manifest says. Raises ResilienceError."""
     files: dict[str, str] = {}
     if os.path.isdir(archive.path):
         size, sha256, files = hash_file_set(archive.path)
@@ -151,20 +152,8 @@ def verify_all(
     verification, and holds, counts again. With ``dry_run`` nothing is marked. Raises ResilienceError when there is
     nothing to verify: an empty root is a backup disk that is not mounted, or worse.
     """
-    if not os.path.isdir(backup_root):
-        raise ResilienceError(
-            f"There is no backup root {backup_root}",
-            stage="verify",
-            remedy="Make a backup first, or correct backup_root.",
-        )
+    chosen = choose_archives(backup_root, only, newest_only)
     clients = find_clients(client_directory)
-    chosen = _chosen(catalogue.read_catalogue(backup_root), only, newest_only)
-    if not chosen:
-        raise ResilienceError(
-            f"There is no archive in {backup_root}",
-            stage="verify",
-            remedy="See whether the backup disk is mounted, and make a backup.",
-        )
     results: list[Verification] = []
     seen: dict[Any, Verification] = {}
     for listed in chosen:
@@ -183,6 +172,27 @@ def verify_all(
             if not dry_run:
                 _mark(backup_root, result)
     return tuple(results)
+
+
+def choose_archives(backup_root: str, only: Sequence[str] | None, newest_only: bool) -> list[Archive]:
+    """The archives to look at: all of ours, ``only`` these paths, or that of the latest run.
+
+    Raises ResilienceError when there is none.
+    """
+    if not os.path.isdir(backup_root):
+        raise ResilienceError(
+            f"There is no backup root {backup_root}",
+            stage="verify",
+            remedy="Make a backup first, or correct backup_root.",
+        )
+    chosen = _chosen(catalogue.read_catalogue(backup_root), only, newest_only)
+    if not chosen:
+        raise ResilienceError(
+            f"There is no archive in {backup_root}",
+            stage="verify",
+            remedy="See whether the backup disk is mounted, and make a backup.",
+        )
+    return chosen
 
 
 def _mark(backup_root: str, result: Verification) -> None:

@@ -70,7 +70,7 @@ def find_clients(directory: str | None = None) -> tuple[ClientTools, ...]:
     """
     found: list[ClientTools] = []
     useless: list[str] = []
-    for candidate in _unique([directory] if directory else _usual_directories()):
+    for candidate in unique_directories([directory] if directory else _usual_directories()):
         program = os.path.join(candidate, "pg_dump")
         if not os.access(program, os.X_OK) or os.path.basename(os.path.realpath(program)) == "pg_wrapper":
             # Debian's /usr/bin/pg_dump is a wrapper that picks a version by rules of its own.
@@ -160,7 +160,8 @@ def _usual_directories() -> Iterable[str]:
     yield from filter(None, os.environ.get("PATH", "").split(os.pathsep))
 
 
-def _unique(directories: Iterable[str]) -> Iterable[str]:
+def unique_directories(directories: Iterable[str]) -> Iterable[str]:
+    """The directories without those that are another one under a second name."""
     seen = set()
     for directory in directories:
         real = os.path.realpath(directory)

@@ -10,6 +10,7 @@ Precedence: module option, then ``env_file``, then the ``PG*`` environment, then
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -118,6 +119,10 @@ class ConnectionSettings:
             parameters["password"] = self.password
         quoted = {name: value.replace("\\", "\\\\").replace("'", "\\'") for name, value in parameters.items()}
         return " ".join("%s='%s'" % item for item in quoted.items())
+
+    def with_database(self, name: str) -> ConnectionSettings:
+        """The same server and role, another database."""
+        return dataclasses.replace(self, parameters=dict(self.parameters, dbname=name))
 
     @contextlib.contextmanager
     def program_environment(self) -> Iterator[tuple[dict[str, str], tuple[int, ...]]]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..system.errors import ConnectionFailedError, ResilienceError
 from .client import ClientTools
 from .connection import answering_within, connect_once, translate, with_retries
+from .needs import Needs, read_needs
 from .settings import ConnectionSettings
 from .version import Version, from_number
 
@@ -61,6 +62,9 @@ class Server:
     locale_provider: str
     in_recovery: bool
     database_bytes: int | None
+    ctype: str = ""
+    locale: str | None = None
+    icu_rules: str | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,7 @@ class Snapshot:
     tables: tuple[Table, ...]
     large_objects: int
     connection: Any
+    needs: Needs = field(default_factory=Needs)
 
 
 def read_server(connection: Any) -> Server:
@@ -85,11 +90,16 @@ def read_server(connection: Any) -> Server:
                    pg_catalog.pg_encoding_to_char(d.encoding), d.datcollate,
                    pg_catalog.to_jsonb(d) ->> 'datlocprovider', pg_catalog.pg_is_in_recovery(),
                    CASE WHEN pg_catalog.has_database_privilege(d.oid, 'CONNECT')
-                        THEN pg_catalog.pg_database_size(d.oid) END
+                        THEN pg_catalog.pg_database_size(d.oid) END,
+                   d.datctype,
+                   -- The locale of ICU or builtin; its column was renamed in 17.
+                   coalesce(pg_catalog.to_jsonb(d) ->> 'datlocale', pg_catalog.to_jsonb(d) ->> 'daticulocale'),
+                   pg_catalog.to_jsonb(d) ->> 'daticurules'
             FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()
             """
         )
-        number, database, user, encoding, collation, provider, in_recovery, size = cursor.fetchone()
+        number, database, user, encoding, collation, provider, in_recovery, size, *locale = cursor.fetchone()
+        ctype, provider_locale, icu_rules = locale
     providers = {"c": "libc", "i": "icu", "b": "builtin", None: "libc"}
     return Server(
         version=from_number(number),
@@ -100,6 +110,9 @@ def read_server(connection: Any) -> Server:
         locale_provider=providers.get(provider, str(provider)),
         in_recovery=in_recovery,
         database_bytes=size,
+        ctype=ctype,
+        locale=provider_locale,
+        icu_rules=icu_rules,
     )
 
 
@@ -197,9 +210,10 @@ def take_snapshot(connection: Any, server: Server, settings: ConnectionSettings)
             tables = _tables(cursor, server)
             cursor.execute("SELECT pg_catalog.count(*) FROM pg_catalog.pg_largeobject_metadata")
             large_objects = cursor.fetchone()[0]
+            needs = read_needs(cursor)
     except psycopg2.Error as error:
         raise translate(error, settings, "take a snapshot").at_stage("snapshot") from error
-    return Snapshot(identifier, taken_at, lsn, server, tables, large_objects, connection)
+    return Snapshot(identifier, taken_at, lsn, server, tables, large_objects, connection, needs)
 
 
 def _tables(cursor: Any, server: Server) -> tuple[Table, ...]:

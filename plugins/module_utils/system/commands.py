@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -32,6 +33,35 @@ def minimal_environment(extra: Mapping[str, str] | None = None) -> dict[str, str
     return environment
 
 
+@dataclass(frozen=True)
+class Account:
+    """A user of this host."""
+
+    name: str
+    uid: int
+    gid: int
+
+
+def service_account(names: Sequence[str]) -> Account | None:
+    """The first of these users that exists, for what refuses to run as root; None unless this is root.
+
+    Raises MissingDependencyError when none of them exists.
+    """
+    if os.geteuid() != 0:
+        return None
+    for name in names:
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        if entry.pw_uid != 0:
+            return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
+    raise MissingDependencyError(
+        "This host has no user {} to run a server as, and PostgreSQL refuses root".format(" or ".join(names)),
+        remedy="Run as a plain user, or add such a user.",
+    )
+
+
 def ending_with_parent(command: Sequence[str], death_signal: str = "TERM") -> list[str]:
     """The command, run so that the kernel ends it by this signal when its parent dies, however that dies.
 
@@ -51,8 +81,12 @@ def start(
     stderr: int = subprocess.PIPE,
     pass_fds: tuple[int, ...] = (),
     death_signal: str = "TERM",
+    account: Account | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a program whose streams the caller serves; it never outlives this process.
+
+    It runs as ``account``, this process's own unless given (which only root may do), and then in ``/``, which every
+    account may enter.
 
     It leads a process group of its own, so that it can be killed together with all it has started.
     Call it from the main thread: the kernel ties the child's end to the thread that started it.
@@ -70,6 +104,10 @@ def start(
             stderr=stderr,
             pass_fds=pass_fds,
             start_new_session=True,
+            cwd="/" if account else None,
+            user=account.uid if account else None,
+            group=account.gid if account else None,
+            extra_groups=[] if account else None,
         )
     except OSError as error:
         message = f"Cannot run {command[0]}: {error.strerror or error}"
@@ -100,13 +138,14 @@ def run(
     *,
     timeout: float | None = None,
     pass_fds: tuple[int, ...] = (),
+    account: Account | None = None,
 ) -> Completed:
     """Run a short program to its end. ``timeout`` is in seconds; a program that exceeds it is killed.
 
     Raises MissingDependencyError when it is not there, ProgramFailedError on the timeout. Its exit status
     is for the caller to judge.
     """
-    process = start(command, environment, pass_fds=pass_fds)
+    process = start(command, environment, pass_fds=pass_fds, account=account)
     with process:
         try:
             out, err = process.communicate(timeout=timeout)

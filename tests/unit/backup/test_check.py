@@ -20,8 +20,8 @@ from ansible_collections.baileys.resilience.plugins.module_utils.backup.check im
     check_size,
     some,
 )
+from ansible_collections.baileys.resilience.plugins.module_utils.backup.contents import Contents, TableContent
 from ansible_collections.baileys.resilience.plugins.module_utils.backup.decode import Decoded
-from ansible_collections.baileys.resilience.plugins.module_utils.backup.script import Contents, TableContent
 from ansible_collections.baileys.resilience.plugins.module_utils.postgres.snapshot import Snapshot, Table
 from ansible_collections.baileys.resilience.plugins.module_utils.system.errors import ArchiveError
 from tests.support.archives import NOON, manifest_of

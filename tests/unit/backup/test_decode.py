@@ -371,4 +371,4 @@ def test_the_hash_of_a_file(tmp_path: Path) -> None:
 
 def test_a_pipe_that_cannot_be_enlarged_is_good_enough(tmp_path: Path) -> None:
     with (tmp_path / "f").open("wb") as stream:
-        decode._enlarge(stream.fileno())
+        decode.enlarge(stream.fileno())

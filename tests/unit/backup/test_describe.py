@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.baileys.resilience.plugins.module_utils.backup import describe
+from ansible_collections.baileys.resilience.plugins.module_utils.backup.contents import Contents, TableContent
 from ansible_collections.baileys.resilience.plugins.module_utils.backup.describe import (
     describe_contents,
     differences,
@@ -27,7 +28,6 @@ from ansible_collections.baileys.resilience.plugins.module_utils.backup.describe
     seal,
     write_manifest,
 )
-from ansible_collections.baileys.resilience.plugins.module_utils.backup.script import Contents, TableContent
 from ansible_collections.baileys.resilience.plugins.module_utils.system.errors import ArchiveError, ResilienceError
 from tests.support.archives import manifest_of
 

@@ -15,12 +15,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.baileys.resilience.plugins.module_utils.backup import script
-from ansible_collections.baileys.resilience.plugins.module_utils.backup.script import (
-    PIECE_BYTES,
-    Contents,
-    ScriptReader,
-    TableContent,
-)
+from ansible_collections.baileys.resilience.plugins.module_utils.backup.contents import Contents, TableContent
+from ansible_collections.baileys.resilience.plugins.module_utils.backup.script import PIECE_BYTES, ScriptReader
 from ansible_collections.baileys.resilience.plugins.module_utils.system.errors import ArchiveError
 
 NO_ROWS = hashlib.sha256(b"").hexdigest()

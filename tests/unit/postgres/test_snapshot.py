@@ -42,7 +42,7 @@ from tests.support.fake_clients import fake_clients
 from tests.support.fake_server import fake_server, fake_snapshot
 
 SETTINGS = ConnectionSettings({"host": "db.example", "user": "app"}, "top§secret")
-SERVER_ROW = (180004, "store", "app", "UTF8", "C", "i", False, 7_000_000)
+SERVER_ROW = (180004, "store", "app", "UTF8", "C", "i", False, 7_000_000, "C", None, None)
 
 # A word of each statement, and what the server says to it unless a test says otherwise.
 BACKEND = 4711
@@ -53,6 +53,9 @@ ANSWERS: dict[str, list[tuple[Any, ...]]] = {
     "pg_export_snapshot": [("00000003-1", "2026-11-21T03:00:00.000000Z", "0/1")],
     "row_security_active": [],
     "pg_largeobject_metadata": [(5,)],
+    "rolsuper": [("app", False), ("postgres", True)],
+    "extversion": [("hstore", "1.8", "public")],
+    "spcname": [("fast",)],
     "relfilenode": [],
     "SAVEPOINT": [],
 }
@@ -256,6 +259,9 @@ class TestSnapshot:
         assert (taken.identifier, taken.taken_at, taken.lsn) == ("00000003-1", "2026-11-21T03:00:00.000000Z", "0/1")
         assert taken.tables == (Table(("public", "a"), False), Table(("public", "b"), False))
         assert taken.large_objects == 5
+        assert taken.needs.roles == ({"role": "app", "superuser": False}, {"role": "postgres", "superuser": True})
+        assert taken.needs.extensions == ({"extension": "hstore", "version": "1.8", "schema": "public"},)
+        assert taken.needs.tablespaces == ("fast",)
 
     @pytest.mark.parametrize(
         ("changes", "in_recovery", "tables"),
