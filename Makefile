@@ -11,7 +11,7 @@ PYTEST := $(PYTHON) -m pytest --quiet --numprocesses 2 --dist loadfile $(ARGS)
 .DEFAULT_GOAL := help
 # The targets share .cache and the processors; the gates spread themselves over the latter.
 .NOTPARALLEL:
-.PHONY: help demo demo-clean test gates lint sanity importer build unit integration faults bench \
+.PHONY: help demo demo-clean test gates lint sanity importer build unit integration faults test-long bench \
 	format lock venv venv-base clean distclean
 
 help: ## show this list
@@ -54,6 +54,9 @@ integration: venv ## tests against real PostgreSQL servers
 faults: venv ## tests in which something breaks at the worst moment
 	@$(PYTEST) tests/faults
 
+test-long: venv ## backup and drill of databases that take minutes, with their figures
+	@$(PYTHON) -m pytest --quiet -s $(ARGS) tests/long
+
 bench: venv ## measure against the peers; writes benchmarks/results.* (short: ARGS=--quick)
 	@$(PYTHON) -m benchmarks $(ARGS)
 
@@ -72,7 +75,7 @@ venv-base:
 
 clean: ## remove dist and the results of the gates, so that every one runs again
 	@rm -rf dist .cache/ansible .cache/ansible-test .cache/importer .cache/mypy .cache/passed .cache/pytest \
-		.cache/pythons .cache/ruff .cache/shipped .cache/stage .hypothesis
+		.cache/pythons .cache/ruff .cache/screenshots .cache/shipped .cache/stage .hypothesis
 	@find . -path ./.venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## remove .venv and .cache as well

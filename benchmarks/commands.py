@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import psycopg2
 
 from benchmarks.measure import Side
 from benchmarks.stores import PASSWORD, ROLE, Store, open_store
@@ -22,7 +26,9 @@ from tests.support.playbooks import COLLECTIONS
 # What both sides use unless a row says otherwise: the default of pg_backup (backup/dump.py, DEFAULT_LEVELS).
 COMPRESSION = "zstd:1"
 CORE_STEP = "benchmarks.core_step"
-MODULES = ("AnsiballZ_pg_backup", "AnsiballZ_pg_backup_verify")
+MODULES = ("AnsiballZ_pg_backup", "AnsiballZ_pg_backup_verify", "AnsiballZ_pg_restore_drill")
+# Into which the bare client restores.
+RESTORED = "restored"
 HOST_VARIABLES = {
     "ansible_connection": "local",
     "ansible_python_interpreter": sys.executable,
@@ -95,6 +101,66 @@ def dump_through_gzip(bench: Bench, store: Store) -> Side:
     line = '"$1" --no-password | gzip >"$2"'
     command = ["sh", "-c", line, "sh", bench.programs / "pg_dump", target]
     return bench.side("pg_dump | gzip", command, store.client_environment, output=target)
+
+
+def core_drill(bench: Bench, store: Store, root: Path) -> Side:
+    """Our drill of the newest archive in the backup root: scratch server up, restore, proof, everything gone."""
+    command = [sys.executable, "-m", CORE_STEP, "drill", root, store.env_file, bench.programs]
+    return bench.side("our drill", command, {}, python=(CORE_STEP,))
+
+
+def bare_restore(bench: Bench, target: PostgresServer, archive: Path) -> Side:
+    """pg_restore into an empty database of a server as it comes, which runs already."""
+    command = [bench.programs / "pg_restore", f"--dbname={RESTORED}", archive]
+    environment = {"PGHOST": str(target.socket_directory), "PGPORT": str(target.port), "PGUSER": "postgres"}
+    return dataclasses.replace(
+        bench.side("bare pg_restore", command, environment), server=target.pid, prepare=lambda: empty_database(target)
+    )
+
+
+def empty_database(target: PostgresServer) -> None:
+    """Make the database that is restored into anew, and let the server settle."""
+    with contextlib.closing(psycopg2.connect(**target.parameters())) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP DATABASE IF EXISTS {RESTORED}")
+            cursor.execute(f"CREATE DATABASE {RESTORED}")
+            cursor.execute("CHECKPOINT")
+
+
+def drill_play(bench: Bench, store: Store, root: Path) -> Side:
+    """playbooks/restore_drill.yml as a user runs it: page, history, status and metrics written."""
+    inventory = _inventory(
+        bench,
+        "drill",
+        backup_state_directory=str(bench.work / "state"),
+        backup_client_directory=str(bench.programs),
+        drill_server_directory=str(bench.programs),
+        backup_sources=[{"name": store.name, "env_file": str(store.env_file), "backup_root": str(root)}],
+    )
+    command = [BIN / "ansible-playbook", "-i", inventory, "playbooks/restore_drill.yml"]
+    return bench.side("restore_drill.yml", command, _ansible_environment(bench), python=MODULES)
+
+
+def peer_restore_play(bench: Bench, target: PostgresServer, archive: Path) -> Side:
+    """community.postgresql's restore, one task, into an empty database of a server that runs already."""
+    task = {
+        "name": "Restore",
+        "community.postgresql.postgresql_db": {
+            "name": RESTORED,
+            "state": "restore",
+            # It tells the format by the end of the name.
+            "target": str(archive),
+            "login_unix_socket": str(target.socket_directory),
+            "login_port": target.port,
+            "login_user": "postgres",
+        },
+    }
+    playbook = bench.work / "peer-restore.yml"
+    playbook.write_text(json.dumps([{"name": "Restore", "hosts": "all", "gather_facts": False, "tasks": [task]}]))
+    command = [BIN / "ansible-playbook", "-i", _inventory(bench, "peer"), playbook]
+    side = bench.side("community.postgresql's restore play", command, _ansible_environment(bench))
+    return dataclasses.replace(side, server=target.pid, prepare=lambda: empty_database(target))
 
 
 def bare_decode(bench: Bench, archive: Path) -> Side:

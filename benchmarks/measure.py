@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,7 +35,7 @@ class Side:
     """One side of a comparison: a command and what it leaves on disk.
 
     `output` (a file or a directory) is removed before each run and after it, unless `keep` says that the runs
-    build on each other. `server` is the process id of the PostgreSQL server it works with. `log` gets what it
+    build on each other. `prepare` is called before each run and is not in its time. `server` is the process id of the PostgreSQL server it works with. `log` gets what it
     prints.
     """
 
@@ -46,12 +46,14 @@ class Side:
     log: Path
     output: Path | None = None
     keep: bool = False
+    prepare: Callable[[], None] | None = None
     python: tuple[str, ...] = field(default=())
 
 
 def measure(side: Side) -> Run:
     """Time one run. Raises MeasuringError when the command fails."""
     _clear(side)
+    _prepare(side)
     # What the last run left to be written must not be charged to this one.
     os.sync()
     idle_backends = len(children_of(side.server))
@@ -74,6 +76,7 @@ def measure(side: Side) -> Run:
 def profile(side: Side) -> Profile:
     """Run once more and watch its processes. Raises MeasuringError when the command fails."""
     _clear(side)
+    _prepare(side)
     server_before = server_times(side.server)
     process = _start(side)
     with TreeWatch(process.pid, side.python) as watch:
@@ -159,6 +162,11 @@ def _wait_for_backends(server: int, idle: int) -> None:
     deadline = time.monotonic() + BACKENDS_END_SECONDS
     while len(children_of(server)) > idle and time.monotonic() < deadline:
         time.sleep(0.01)
+
+
+def _prepare(side: Side) -> None:
+    if side.prepare is not None:
+        side.prepare()
 
 
 def _clear(side: Side) -> None:

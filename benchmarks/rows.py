@@ -8,9 +8,12 @@ Targets are those of design.md, "Speed". A row with no target there has none her
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from benchmarks.commands import (
     COMPRESSION,
@@ -18,14 +21,19 @@ from benchmarks.commands import (
     archive_in,
     bare_decode,
     bare_dump,
+    bare_restore,
     core_backup,
+    core_drill,
     core_verify,
+    drill_play,
     dump_through_gzip,
     our_play,
     peer_play,
+    peer_restore_play,
 )
 from benchmarks.figures import Codec, Codecs, Comparison, Memory, Row, Run, Target
 from benchmarks.measure import Side, in_turns, measure, profile
+from benchmarks.stores import Store, default_server
 
 CODECS = ("none", "lz4", "zstd:1", "zstd:3", "zstd:9", "gzip")
 MEMORY_TARGET = Target(at_most=150e6, aim=60e6)
@@ -99,20 +107,64 @@ def backup_directory(bench: Bench) -> Row:
 
 def verify_large(bench: Bench) -> Row:
     store = bench.store("large")
+    with _backed_up(bench, store) as (root, archive):
+        return _compare(
+            "verify-large",
+            f"verification of one archive, {store.name}: hash, decode, rows, digests",
+            "bare pg_restore to /dev/null",
+            (core_verify(bench, store, root), bare_decode(bench, archive)),
+            pairs=3,
+        )
+
+
+def drill_large(bench: Bench) -> Row:
+    store = bench.store("large")
+    with _backed_up(bench, store) as (root, archive), default_server() as target:
+        return _compare(
+            "drill-large",
+            f"drill, {store.name}: scratch server up, restore, proof of every row and definition, gone",
+            "bare pg_restore into default settings",
+            (core_drill(bench, store, root), bare_restore(bench, target, archive)),
+            pairs=3,
+            target=Target(0.75, 0.5),
+        )
+
+
+def drill_play_small(bench: Bench) -> Row:
+    store = bench.store("small")
+    with _backed_up(bench, store) as (root, archive), default_server() as target:
+        # The peer tells the custom format by this ending.
+        named = archive.with_suffix(".pgc")
+        os.link(archive, named)
+        return _compare(
+            "drill-play-small",
+            "restore_drill.yml, small, everything in it",
+            "community.postgresql's restore play",
+            (drill_play(bench, store, root), peer_restore_play(bench, target, named)),
+            pairs=9,
+            target=Target(2.0, 1.3),
+        )
+
+
+def memory_drill(bench: Bench) -> Row:
+    store = bench.store("large")
+    with _backed_up(bench, store) as (root, _archive):
+        watched = profile(core_drill(bench, store, root))
+    return Memory("memory-drill", f"drill, {store.name}, core as a process", watched, MEMORY_TARGET)
+
+
+@contextlib.contextmanager
+def _backed_up(bench: Bench, store: Store) -> Iterator[tuple[Path, Path]]:
+    """A backup root with one archive of the store, and that archive."""
     making = dataclasses.replace(core_backup(bench, store), keep=True)
     root = making.output
     assert root is not None
     try:
         measure(making)
-        return _compare(
-            "verify-large",
-            f"verification of one archive, {store.name}: hash, decode, rows, digests",
-            "bare pg_restore to /dev/null",
-            (core_verify(bench, store, root), bare_decode(bench, archive_in(root))),
-            pairs=3,
-        )
+        yield root, archive_in(root)
     finally:
-        shutil.rmtree(root, ignore_errors=True)
+        for path in (root, root.with_name(f"{root.name}.state")):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def memory_core(bench: Bench) -> Row:
@@ -196,7 +248,10 @@ ROWS: dict[str, Callable[[Bench], Row]] = {
     "backup-large": backup_large,
     "backup-large-gzip": backup_large_gzip,
     "play-small": play_small,
+    "drill-large": drill_large,
+    "drill-play-small": drill_play_small,
     "memory-core": memory_core,
+    "memory-drill": memory_drill,
     "memory-module": memory_module,
     "memory-directory": memory_directory,
     "backup-large-play": backup_large_play,

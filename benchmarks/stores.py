@@ -94,6 +94,18 @@ def running_server(cache: Path, reuse: bool) -> Iterator[PostgresServer]:
             shutil.rmtree(directory, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def default_server() -> Iterator[PostgresServer]:
+    """The same PostgreSQL with the settings it comes with, data on the disk: what a backup is restored into."""
+    with PostgresServer(full_postgres.ensure(18).bin_directory, temporary_base=Path("/var/tmp")) as server:
+        with contextlib.closing(psycopg2.connect(**server.parameters())) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                # The owner of what is restored.
+                cursor.execute(f"CREATE ROLE {ROLE}")
+        yield server
+
+
 def open_store(server: PostgresServer, name: str, quick: bool, work: Path) -> Store:
     """The store of this name, made if it is not there or was made by another version of its generator."""
     recipe = _recipe(name, quick)
