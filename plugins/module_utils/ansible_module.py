@@ -9,9 +9,11 @@ The only file of module_utils that knows of Ansible.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Callable
 
 from .postgres.settings import LIBPQ_VARIABLES, ConnectionSettings, resolve
@@ -142,6 +144,28 @@ def run_module(
     for warning in result.pop("warnings_", ()):
         module.warn(warning)
     module.exit_json(**result)
+
+
+@contextlib.contextmanager
+def ending_cleanly() -> Iterator[None]:
+    """Let whoever asks this process to end (SIGTERM, SIGHUP) wait until what it made is removed.
+
+    It then ends by that very signal, as it would have done at once.
+    """
+    asked: list[int] = []
+
+    def leave(number: int, _frame: Any) -> None:
+        asked.append(number)
+        raise SystemExit(128 + number)
+
+    previous = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+        if asked:
+            os.kill(os.getpid(), asked[0])
 
 
 def keep_report(module: Any, report: Report) -> dict[str, Any]:

@@ -12,11 +12,12 @@ short_description: Restore a backup of a PostgreSQL database
 version_added: 0.1.0
 description:
   - Restores an archive that M(baileys.resilience.pg_backup) made. The default is a new database named O(into). It gets
-    that name only once it is complete and equal to the archive; a run that fails leaves nothing behind.
+    that name only once it is complete and equal to the archive; if the run fails, it is dropped.
   - With O(replace=true) the restored database takes the place of the one that serves. Both are renamed in one short
     transaction, the old one is kept under a dated name, and the line of SQL that puts it back is returned. What was
     written after the backup is not in the restored database.
-  - An existing database that is empty is restored into as it is, for roles that may not create any.
+  - An existing database that is empty is restored into as it is, for roles that may not create any. It is one
+    transaction; if only the comparison after it fails, the data are left to be looked at.
   - Everything that can be known to fail is refused before anything is touched, all at once.
 author:
   - baileys.resilience contributors (@baileys-resilience)
@@ -62,7 +63,7 @@ options:
   keep_old:
     description:
       - Whether the database that was replaced is kept, as C(<name>_before_<date>_<time>) in UTC. Without it there is no
-        way back.
+        way back. If the old one cannot be dropped, that is a warning, and the way back is returned.
     type: bool
     default: true
   jobs:
@@ -118,6 +119,11 @@ options:
   allow_other_collation:
     description:
       - Whether a database with another collation may be made where the server does not offer the one that was backed up.
+    type: bool
+    default: false
+  allow_other_database:
+    description:
+      - Whether a database is replaced by the backup of one of another name.
     type: bool
     default: false
   prove:
@@ -217,10 +223,10 @@ old_database:
   type: str
   sample: app_before_20261121_060405
 way_back:
-  description: The line of SQL that puts the old database back, to be run from O(maintenance_database).
+  description: The line of SQL that puts the old database back, one statement, to be run from O(maintenance_database).
   returned: success
   type: str
-  sample: SELECT pg_terminate_backend(pid) FROM ...; BEGIN; ALTER DATABASE "app" RENAME TO ...; COMMIT;
+  sample: DO '... ALTER DATABASE app RENAME TO app_restored_20261121_060405; ...';
 lost_writes:
   description: What replacing costs, in words.
   returned: success
@@ -313,6 +319,7 @@ PLAIN_OPTIONS = {
     "keep_old": {"type": "bool", "default": True},
     "allow_unverified": {"type": "bool", "default": False},
     "allow_other_collation": {"type": "bool", "default": False},
+    "allow_other_database": {"type": "bool", "default": False},
     "prove": {"type": "bool", "default": True},
     "analyze": {"type": "bool", "default": True},
     "client_directory": {"type": "path"},

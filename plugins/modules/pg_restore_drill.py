@@ -243,6 +243,7 @@ from ansible_collections.baileys.resilience.plugins.module_utils.ansible_module 
     SSL_MODES,
     connection_settings,
     default_state_directory,
+    ending_cleanly,
     keep_report,
     run_module,
     state_options,
@@ -307,7 +308,8 @@ def main() -> None:
         )
         progress = SILENT if module.check_mode else watched_progress(request.state_directory, DRILL_JOB, source)
         try:
-            run = drill_run.run_drills(request, with_self_test=options["self_test"], progress=progress)
+            with ending_cleanly():
+                run = drill_run.run_drills(request, with_self_test=options["self_test"], progress=progress)
         finally:
             progress.close()
         report = tell_drill.drill_report(source, run.results, time.monotonic() - started)

@@ -23,6 +23,7 @@ from ansible_collections.baileys.resilience.plugins.module_utils.drill import dr
 from ansible_collections.baileys.resilience.plugins.module_utils.postgres import scratch_place
 from ansible_collections.baileys.resilience.plugins.module_utils.postgres.settings import ConnectionSettings
 from ansible_collections.baileys.resilience.plugins.module_utils.restore.load import load_archive
+from ansible_collections.baileys.resilience.plugins.module_utils.system.commands import can_cut_network
 from tests.support import run_processes
 from tests.support.backup_job import BackupJob
 from tests.support.backups import back_up, only_archive
@@ -262,8 +263,12 @@ def test_nobody_else_reaches_the_scratch_server(job: BackupJob, tmp_path: Path) 
     found: dict[str, Any] = {}
 
     def look(settings: ConnectionSettings) -> None:
-        directory = Path(settings.parameters["host"])
-        found["mode"] = stat.S_IMODE(directory.stat().st_mode)
+        sockets = Path(settings.parameters["host"])
+        directory = sockets.parent
+        found["others"] = stat.S_IMODE(directory.stat().st_mode) & 0o007
+        found["owner"] = directory.stat().st_uid
+        found["networks"] = os.readlink("/proc/self/ns/net")
+        found["mode"] = stat.S_IMODE(sockets.stat().st_mode)
         found["files"] = {path.name: stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()}
         with contextlib.closing(psycopg2.connect(settings.driver_dsn())) as connection, connection.cursor() as cursor:
             cursor.execute("SHOW listen_addresses")
@@ -274,13 +279,14 @@ def test_nobody_else_reaches_the_scratch_server(job: BackupJob, tmp_path: Path) 
             line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]
         ]
         found["ports"] = [line for line in tcp if f"socket:[{line[9]}]" in inodes]
+        found["network"] = os.readlink(f"/proc/{pid}/ns/net")
         found["uid"] = Path(f"/proc/{pid}").stat().st_uid
         if os.geteuid() == 0:
             # Root's own server runs as a service user; another one (here 12345) is refused.
             command = ["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups", "--"]
             command += [
                 str(job.database.server.bin_directory / "psql"),
-                f"host={directory} user=postgres",
+                f"host={sockets} user=postgres",
                 "-c",
                 "SELECT 1",
             ]
@@ -291,9 +297,12 @@ def test_nobody_else_reaches_the_scratch_server(job: BackupJob, tmp_path: Path) 
     result = drill(job.root, tmp_path / "state", job.database.server.bin_directory, look)
     assert_proven(result)
     assert found["mode"] == 0o700
-    assert {mode & 0o077 for name, mode in found["files"].items() if not name.startswith(".s.")} == {0}
+    assert {mode & 0o077 for mode in found["files"].values()} == {0}
+    # Whoever runs the server must not be able to put anything in the way of whoever drills.
+    assert (found["others"], found["owner"]) == (0, os.geteuid())
     assert found["addresses"] == ""
     assert found["ports"] == []
     assert found["uid"] != 0
     if os.geteuid() == 0:
         assert "Permission denied" in found["other"]
+        assert (found["network"] != found["networks"]) is can_cut_network()

@@ -120,8 +120,9 @@ def test_told_to_stop(job: BackupJob, scratch: Path, number: signal.Signals) -> 
         running.kill(number)
         assert running.finish().failed
     wait_for_gone(job, scratch)
-    assert list(scratch.iterdir()) == [] or not run_drill(job, scratch_directory=str(scratch)).failed
+    # Not only once another drill comes by: every row lies in there.
     assert list(scratch.iterdir()) == []
+    assert only_archive(job.root).state == "verified"
 
 
 @pytest.mark.parametrize("program", ["postgres", "pg_restore"])

@@ -100,7 +100,8 @@ def test_connection_that_is_cut(job: BackupJob, stage: str) -> None:
         run = running.finish()
 
     job.assert_harmless(run, before)
-    assert "closed the connection unexpectedly" in run.message
+    # pg_dump may come to the server when the snapshot has gone with the session that held it.
+    assert "closed the connection unexpectedly" in run.message or "run it again" in run.message
     job.assert_heals()
 
 

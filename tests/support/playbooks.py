@@ -39,6 +39,11 @@ class _Dumper(yaml.SafeDumper):
 _Dumper.add_representer(Unsafe, lambda dumper, text: dumper.represent_scalar("!unsafe", str(text), style='"'))
 
 
+def dump(values: Mapping[str, Any]) -> str:
+    """Variables as a file for Ansible holds them."""
+    return yaml.dump(dict(values), Dumper=_Dumper, allow_unicode=True)
+
+
 @dataclass(frozen=True)
 class Played:
     """How a run ended, and all it printed."""
@@ -77,7 +82,7 @@ class Surroundings:
         """The inventory: hosts that are all this machine, with these variables."""
         shared = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, **variables}
         inventory = {"all": {"vars": shared, "hosts": {name: dict(given) for name, given in hosts.items()}}}
-        self.inventory.write_text(yaml.dump(inventory, Dumper=_Dumper, allow_unicode=True), encoding="utf-8")
+        self.inventory.write_text(dump(inventory), encoding="utf-8")
         self.inventory.chmod(0o600)
 
     def play(self, playbook: str, *arguments: str, **extra: str) -> Played:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..postgres.client import ClientTools
+from ..postgres.properties import as_dict
 from ..postgres.settings import ConnectionSettings
 from ..postgres.snapshot import Snapshot
 from ..system.errors import ArchiveError
@@ -72,6 +73,7 @@ def describe_origin(snapshot: Snapshot, settings: ConnectionSettings, tools: Cli
         "roles": list(snapshot.needs.roles),
         "extensions": list(snapshot.needs.extensions),
         "tablespaces": list(snapshot.needs.tablespaces),
+        "properties": as_dict(snapshot.properties) if snapshot.properties else None,
     }
 
 

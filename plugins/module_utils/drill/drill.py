@@ -129,6 +129,7 @@ def drill_archive(
     try:
         result["problems"] = _run(request, archive, timings, result, progress, between)
         result["verdict"] = SUSPECT if result["problems"] else PROVEN
+        _judge_checks(result)
     except LoadError as error:
         _fail(result, error, error.obstacle)
     except ResilienceError as error:
@@ -211,8 +212,7 @@ def _run(
             raise target.explain(translate(error, settings, "look into the restored database")) from error
         finally:
             removal.begin()
-    failed = [check["problem"] for check in result["checks"] if not check["held"]]
-    return [*comparison.problems, *failed]
+    return list(comparison.problems)
 
 
 def _target(request: DrillRequest, manifest: Mapping[str, Any]) -> contextlib.AbstractContextManager[Target]:
@@ -231,6 +231,15 @@ def _target(request: DrillRequest, manifest: Mapping[str, Any]) -> contextlib.Ab
 def _one_more(target: Target, manifest: Mapping[str, Any]) -> Iterator[ConnectionSettings]:
     with target.database(manifest) as (settings, _limits):
         yield settings
+
+
+def _judge_checks(result: dict[str, Any]) -> None:
+    """A check that does not hold fails the drill. It says nothing against an archive of which everything came back."""
+    failed = [check["problem"] for check in result["checks"] if not check["held"]]
+    if failed and result["verdict"] == PROVEN:
+        result["verdict"] = UNJUDGED
+        result["obstacle"] = "everything came back, but " + "; ".join(failed)
+        result["remedy"] = "See whether the check is right, and what the database held when it was backed up."
 
 
 def _fail(result: dict[str, Any], error: ResilienceError, obstacle: bool) -> None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -29,8 +30,9 @@ def history_path(state_directory: str, source: str) -> str:
 
 
 def file_name_of(source: str) -> str:
-    """The name of a source as part of a file's name."""
-    return re.sub(r"[^A-Za-z0-9._-]", "_", source)
+    """The name of a source as part of a file's name; two sources never share one."""
+    plain = re.sub(r"[^A-Za-z0-9._-]", "_", source)
+    return plain if plain == source else "%s-%s" % (plain, hashlib.sha256(source.encode()).hexdigest()[:8])
 
 
 def read_history(path: str) -> list[Entry]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..postgres.connection import connect
 from ..postgres.settings import ConnectionSettings
+from ..restore.load_words import said
 
 try:
     import psycopg2
@@ -35,7 +36,7 @@ class Query:
 
 
 def run_queries(settings: ConnectionSettings, queries: Sequence[Query]) -> list[dict[str, Any]]:
-    """The outcome of each, read-only. An error of the query is a check that did not hold."""
+    """The outcome of each, read-only. A query that fails is a check that did not hold."""
     outcomes = []
     with contextlib.closing(connect(settings)) as connection:
         connection.set_session(readonly=True, autocommit=True)
@@ -55,7 +56,9 @@ def _run(cursor: Any, query: Query) -> dict[str, Any]:
         if actual != query.expected:
             problem = f'the check "{query.name}" gave {actual!r}, {query.expected!r} expected'
     except psycopg2.Error as error:
-        problem = 'the check "{}" failed: {}'.format(query.name, " ".join(str(error).split()))
+        # The server's own words may quote a row.
+        words = " ".join(said("ERROR:  %s" % (error.diag.message_primary or str(error).partition("\n")[0])))
+        problem = f'the check "{query.name}" failed: {words.partition(":")[2].strip()}'
     return {
         "name": query.name,
         "query": query.query,

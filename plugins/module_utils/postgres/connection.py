@@ -66,6 +66,7 @@ _REMEDIES = (
     ("does not match host name", "Use the host name that stands in the server's certificate."),
     ("root certificate file", "Put the provider's root certificate where ca_cert points."),
     ("does not support SSL", "Use ssl_mode=disable for a server without TLS, or turn TLS on there."),
+    ('snapshot "', "The session that held the snapshot was ended while the backup began: run it again."),
     ('relation "', "A table was dropped or renamed as the backup began: run it again."),
     ("does not exist", "Check the names of database and role."),
     ("max_locks_per_transaction", "The database has many tables: raise max_locks_per_transaction on the server."),

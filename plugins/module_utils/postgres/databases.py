@@ -265,10 +265,10 @@ def abandoned(connection: Any, prefix: str) -> list[str]:
         return [name for (name,) in cursor.fetchall() if claim(connection, name)]
 
 
-def drop_subscriptions(connection: Any) -> None:
-    """Drop the subscriptions of the connected database, which would keep it from being dropped.
+def drop_subscriptions(connection: Any) -> list[str]:
+    """Drop the subscriptions of the connected database, which would keep it from being dropped; returns their names.
 
-    Their publishers are asked for nothing. Raises psycopg2.Error.
+    Their publishers are asked for nothing, so that a slot stays there. Raises psycopg2.Error.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -277,13 +277,15 @@ def drop_subscriptions(connection: Any) -> None:
             WHERE d.datname = pg_catalog.current_database()
             """
         )
-        for (name,) in cursor.fetchall():
+        names = [name for (name,) in cursor.fetchall()]
+        for name in names:
             for action in (
                 "ALTER SUBSCRIPTION {} DISABLE",
                 "ALTER SUBSCRIPTION {} SET (slot_name = NONE)",
                 "DROP SUBSCRIPTION {}",
             ):
                 cursor.execute(sql.SQL(action).format(sql.Identifier(name)))
+    return names
 
 
 def offers_locale(connection: Any, locale: Locale) -> str | None:

@@ -10,7 +10,7 @@ They are read from one database and given to another, within the caller's transa
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,37 +57,73 @@ class Properties:
 
 
 def read_properties(connection: Any, name: str) -> Properties:
-    """The properties of a database. Any role may ask; raises psycopg2.Error."""
+    """The properties of a database, by a single query. Any role may ask; raises psycopg2.Error."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT d.oid, d.datconnlimit, d.datacl IS NULL, pg_catalog.pg_get_userbyid(d.datdba),
-                   pg_catalog.shobj_description(d.oid, 'pg_database')
+            SELECT d.datconnlimit,
+                   CASE WHEN d.datacl IS NOT NULL THEN pg_catalog.array_to_json(ARRAY(
+                       SELECT pg_catalog.json_build_array(
+                           CASE WHEN a.grantee <> 0 THEN pg_catalog.pg_get_userbyid(a.grantee) END, a.privilege_type,
+                           pg_catalog.bool_or(a.is_grantable))
+                       FROM pg_catalog.aclexplode(d.datacl) a GROUP BY a.grantee, a.privilege_type
+                       ORDER BY CASE WHEN a.grantee <> 0 THEN pg_catalog.pg_get_userbyid(a.grantee) END NULLS FIRST,
+                                a.privilege_type
+                       )) END,
+                   pg_catalog.array_to_json(ARRAY(
+                       SELECT pg_catalog.json_build_array(
+                           CASE WHEN s.setrole <> 0 THEN pg_catalog.pg_get_userbyid(s.setrole) END,
+                           pg_catalog.split_part(c, '=', 1), pg_catalog.substr(c, pg_catalog.strpos(c, '=') + 1))
+                       FROM pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) c
+                       WHERE s.setdatabase = d.oid
+                       ORDER BY CASE WHEN s.setrole <> 0 THEN pg_catalog.pg_get_userbyid(s.setrole) END NULLS FIRST, c)),
+                   pg_catalog.shobj_description(d.oid, 'pg_database'), pg_catalog.pg_get_userbyid(d.datdba)
             FROM pg_catalog.pg_database d WHERE d.datname = %s
             """,
             (name,),
         )
-        oid, limit, default_privileges, owner, comment = cursor.fetchone()
-        cursor.execute(
-            """
-            SELECT CASE WHEN a.grantee <> 0 THEN pg_catalog.pg_get_userbyid(a.grantee) END,
-                   a.privilege_type, pg_catalog.bool_or(a.is_grantable)
-            FROM pg_catalog.pg_database d, pg_catalog.aclexplode(d.datacl) a
-            WHERE d.oid = %s GROUP BY 1, 2 ORDER BY 1 NULLS FIRST, 2
-            """,
-            (oid,),
-        )
-        grants = None if default_privileges else tuple(cursor.fetchall())
-        cursor.execute(
-            """
-            SELECT CASE WHEN s.setrole <> 0 THEN pg_catalog.pg_get_userbyid(s.setrole) END,
-                   pg_catalog.split_part(c, '=', 1), pg_catalog.substr(c, pg_catalog.strpos(c, '=') + 1)
-            FROM pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) c
-            WHERE s.setdatabase = %s ORDER BY 1 NULLS FIRST, 2
-            """,
-            (oid,),
-        )
-        return Properties(limit, grants, tuple(cursor.fetchall()), comment, owner)
+        limit, grants, settings, comment, owner = cursor.fetchone()
+    return Properties(
+        limit,
+        None if grants is None else tuple((role, privilege, grantable) for role, privilege, grantable in grants),
+        tuple((role, setting, value) for role, setting, value in settings),
+        comment,
+        owner,
+    )
+
+
+def as_dict(properties: Properties) -> dict[str, Any]:
+    """The properties as the manifest holds them.
+
+    Of a setting with a dot in its name only the name: applications keep secrets in such (``app.jwt_secret``).
+    """
+    grants = properties.grants
+    return {
+        "owner": properties.owner,
+        "connection_limit": properties.connection_limit,
+        "grants": None
+        if grants is None
+        else [{"role": role, "privilege": privilege, "grantable": grantable} for role, privilege, grantable in grants],
+        "settings": [
+            {"role": role, "name": name, "value": None if "." in name else value}
+            for role, name, value in properties.settings
+        ],
+        "comment": properties.comment,
+    }
+
+
+def from_dict(known: Mapping[str, Any]) -> tuple[Properties, list[str]]:
+    """The properties that a manifest holds, and the names of the settings whose values it does not."""
+    grants = known["grants"]
+    settings = known["settings"]
+    properties = Properties(
+        known["connection_limit"],
+        None if grants is None else tuple((item["role"], item["privilege"], item["grantable"]) for item in grants),
+        tuple((item["role"], item["name"], item["value"]) for item in settings if item["value"] is not None),
+        known["comment"],
+        known["owner"],
+    )
+    return properties, [item["name"] for item in settings if item["value"] is None]
 
 
 def statements(properties: Properties, target: str) -> Iterator[Statement]:
@@ -117,10 +153,17 @@ def apply(connection: Any, source: str, target: str) -> list[str]:
     Each refusal comes with the statement for an administrator, which names ``source``: the name that the target is
     about to get. The same database twice rehearses what a role may do, if the transaction is then rolled back.
     """
+    return give(connection, read_properties(connection, source), target, source)
+
+
+def give(connection: Any, found: Properties, target: str, name: str) -> list[str]:
+    """Give ``target`` these properties within the transaction that is open; returns what could not be.
+
+    Each refusal comes with the statement for an administrator, about ``name``: what the target is going to be called.
+    """
     refused = []
-    found = read_properties(connection, source)
     with connection.cursor() as cursor:
-        for statement, shown in zip(statements(found, target), statements(found, source)):
+        for statement, shown in zip(statements(found, target), statements(found, name)):
             cursor.execute("SAVEPOINT property")
             try:
                 cursor.execute(statement.text)

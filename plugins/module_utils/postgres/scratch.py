@@ -23,12 +23,13 @@ from ..system.errors import ProgramFailedError
 from . import scratch_place
 from .connection import connect
 from .scratch_data import SUPERUSER, copy_template, new_data, template_path
-from .scratch_place import DATA_NAME, choose_base, collect, scratch_directory
+from .scratch_place import DATA_NAME, SOCKET_NAME, choose_base, collect, scratch_directory
 from .server_programs import ServerPrograms, copy_installation, find_server, runnable_by_others
 from .settings import ConnectionSettings
 
-# Packages of PostgreSQL bring the first; the second is on every Linux.
-ACCOUNTS = ("postgres", "nobody")
+# What is restored may run code, as functions in constraints and indexes do: better as a user whom nothing else runs as.
+# Packages of PostgreSQL bring the last, which may own a real cluster.
+ACCOUNTS = ("baileys-resilience", "nobody", "postgres")
 PORT = 5432
 POLL_SECONDS = 0.003
 START_SECONDS = 60.0
@@ -67,6 +68,9 @@ _SETTINGS = {
     # Tablespaces of the origin become directories of the scratch server.
     "allow_in_place_tablespaces": "on",
     "logging_collector": "off",
+    # Its log is quoted in messages, and a statement may hold a row.
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
 }
 _SINCE_17 = ("event_triggers",)
 
@@ -121,7 +125,7 @@ def scratch_server(request: ScratchRequest) -> Iterator[ScratchServer]:
         stack.callback(_stop, process)
         settings = ConnectionSettings(
             {
-                "host": directory,
+                "host": os.path.join(directory, SOCKET_NAME),
                 "port": str(PORT),
                 "user": SUPERUSER,
                 "dbname": "postgres",
@@ -167,14 +171,14 @@ def _begin(
 def _launch(programs: ServerPrograms, directory: str, objects: int, account: Account | None) -> subprocess.Popen[bytes]:
     """Start ``postgres`` itself and wait for its word: pg_ctl asks only every 100 ms."""
     data, log = os.path.join(directory, DATA_NAME), os.path.join(directory, "log")
-    settings = dict(_SETTINGS, unix_socket_directories=directory)
+    settings = dict(_SETTINGS, unix_socket_directories=os.path.join(directory, SOCKET_NAME))
     settings["max_locks_per_transaction"] = str(max(LEAST_LOCKS, LOCKS_PER_OBJECT * objects // CONNECTIONS))
     if programs.version.major < 17:
         settings = {name: value for name, value in settings.items() if name not in _SINCE_17}
     command = [programs.program("postgres"), "-D", data]
     for name, value in settings.items():
         command += ["-c", f"{name}={value}"]
-    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         process = start(
             command,
@@ -184,6 +188,8 @@ def _launch(programs: ServerPrograms, directory: str, objects: int, account: Acc
             # The death of its owner ends it at once (SIGQUIT: immediate shutdown, its children with it).
             death_signal="QUIT",
             account=account,
+            # A materialised view may look through a foreign table at the very server the backup came from.
+            network=False,
         )
     finally:
         os.close(output)

@@ -15,7 +15,7 @@ import tempfile
 from ..system.commands import Account, minimal_environment, run
 from ..system.errors import ProgramFailedError, ResilienceError
 from ..system.files import private_directory, remove_tree_or_file
-from .scratch_place import DATA_NAME
+from .scratch_place import DATA_NAME, make_own
 from .server_programs import ServerPrograms
 
 SUPERUSER = "postgres"
@@ -41,6 +41,8 @@ def copy_template(template: str, data: str) -> bool:
 def new_data(programs: ServerPrograms, data: str, account: Account | None, template: str) -> None:
     """Make ``data`` anew, and keep a copy as the template. Raises ProgramFailedError."""
     discard(data)
+    # initdb may not write beside it.
+    make_own(data, account)
     _initdb(programs, data, account)
     discard(template)
     _keep(data, template)
@@ -99,7 +101,9 @@ def _keep(data: str, template: str) -> None:
 
 
 def _copy_tree(source: str, destination: str) -> None:
-    done = run(["cp", "--archive", "--reflink=auto", "--", source, destination], minimal_environment())
+    done = run(
+        ["cp", "--archive", "--reflink=auto", "--no-target-directory", "--", source, destination], minimal_environment()
+    )
     if done.rc != 0:
         with contextlib.suppress(ResilienceError):
             remove_tree_or_file(destination)

@@ -28,6 +28,7 @@ from ..system.units import human_size
 PREFIX = "baileys-scratch-"
 LOCK_NAME = "owner.lock"
 DATA_NAME = "data"
+SOCKET_NAME = "socket"
 
 MEMORY_DIRECTORY = "/dev/shm"  # noqa: S108 - a private directory is made below it
 DISK_DIRECTORY = "/var/tmp"  # noqa: S108 - the same
@@ -42,25 +43,46 @@ STOP_SECONDS = 10.0
 
 @contextlib.contextmanager
 def scratch_directory(base: str, account: Account | None) -> Iterator[str]:
-    """A private 0700 directory of ``account`` below ``base``, gone afterwards.
+    """A private directory below ``base`` with a ``socket`` directory in it, gone afterwards.
 
-    Raises ResilienceError when it cannot be made.
+    It stays the caller's own; ``account`` may only pass through it (0710) to what is given to it, so that nothing that
+    runs as that account can put something in the way of the caller. Raises ResilienceError.
     """
     try:
         path = tempfile.mkdtemp(prefix=PREFIX, dir=base)
     except OSError as error:
         raise explain_os_error(error, base, "make a scratch directory in").at_stage("start") from error
     try:
-        lock = os.open(os.path.join(path, LOCK_NAME), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        lock = _locked(path)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
             if account is not None:
-                os.chown(path, account.uid, account.gid)
+                os.chown(path, -1, account.gid)
+                os.chmod(path, 0o710)  # noqa: S103 - the account must pass through
+            make_own(os.path.join(path, SOCKET_NAME), account)
             yield path
         finally:
             os.close(lock)
     finally:
         shutil.rmtree(path, ignore_errors=True)
+
+
+def make_own(path: str, account: Account | None) -> None:
+    """Make a 0700 directory of this account. Raises ResilienceError."""
+    try:
+        os.mkdir(path, 0o700)
+        if account is not None:
+            os.chown(path, account.uid, account.gid)
+    except OSError as error:
+        raise explain_os_error(error, path, "create the directory").at_stage("start") from error
+
+
+def _locked(path: str) -> int:
+    """A descriptor that holds the lock of a scratch directory. The file gets its name only when it is locked."""
+    unfinished = os.path.join(path, LOCK_NAME + ".new")
+    lock = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    os.rename(unfinished, os.path.join(path, LOCK_NAME))
+    return lock
 
 
 def choose_base(needed: int, given: str | None, account: Account | None) -> str:
@@ -122,7 +144,8 @@ def _is_abandoned(path: str) -> bool:
         status = os.lstat(path)
     except OSError:
         return False
-    if os.geteuid() not in (0, status.st_uid) or not stat.S_ISDIR(status.st_mode):
+    # Only what is this user's own: another's directory of such a name is none of ours, and may be a trap.
+    if os.geteuid() != status.st_uid or not stat.S_ISDIR(status.st_mode):
         return False
     try:
         lock = os.open(os.path.join(path, LOCK_NAME), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -143,8 +166,15 @@ def _is_abandoned(path: str) -> bool:
 def _server_of(data_directory: str) -> int | None:
     """The process that serves this directory; None if the number now is another process's."""
     try:
-        with open(os.path.join(data_directory, "postmaster.pid"), encoding="utf-8") as stream:
-            pid = int(stream.readline())
+        # Whoever runs the server could put something else at that name.
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        descriptor = os.open(os.path.join(data_directory, "postmaster.pid"), flags)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return None
+            pid = int(os.read(descriptor, 64).partition(b"\n")[0])
+        finally:
+            os.close(descriptor)
         with open(f"/proc/{pid}/cmdline", "rb") as stream:
             command = os.fsdecode(stream.read())
     except (OSError, ValueError):

@@ -15,6 +15,7 @@ from ..system.errors import ConnectionFailedError, ResilienceError
 from .client import ClientTools
 from .connection import answering_within, connect_once, translate, with_retries
 from .needs import Needs, read_needs
+from .properties import Properties, read_properties
 from .settings import ConnectionSettings
 from .version import Version, from_number
 
@@ -69,7 +70,10 @@ class Server:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """An exported snapshot: valid for pg_dump as long as its session stays in the transaction."""
+    """An exported snapshot: valid for pg_dump as long as its session stays in the transaction.
+
+    ``properties`` is None where they cannot be read.
+    """
 
     identifier: str
     taken_at: str
@@ -79,6 +83,7 @@ class Snapshot:
     large_objects: int
     connection: Any
     needs: Needs = field(default_factory=Needs)
+    properties: Properties | None = None
 
 
 def read_server(connection: Any) -> Server:
@@ -211,9 +216,19 @@ def take_snapshot(connection: Any, server: Server, settings: ConnectionSettings)
             cursor.execute("SELECT pg_catalog.count(*) FROM pg_catalog.pg_largeobject_metadata")
             large_objects = cursor.fetchone()[0]
             needs = read_needs(cursor)
+            properties = _properties(connection, server.database)
     except psycopg2.Error as error:
         raise translate(error, settings, "take a snapshot").at_stage("snapshot") from error
-    return Snapshot(identifier, taken_at, lsn, server, tables, large_objects, connection, needs)
+    return Snapshot(identifier, taken_at, lsn, server, tables, large_objects, connection, needs, properties)
+
+
+def _properties(connection: Any, database: str) -> Properties | None:
+    try:
+        return read_properties(connection, database)
+    except UnicodeDecodeError:
+        # Databases of all encodings share these catalogues: a comment may have been written by one of another. That is
+        # no reason to go without a backup.
+        return None
 
 
 def _tables(cursor: Any, server: Server) -> tuple[Table, ...]:

@@ -24,7 +24,11 @@ _HEADER = re.compile(rb"-- (Data for )?Name: (.*); Type: ([A-Z ]+); Schema: (.*?
 _STORAGE = re.compile(rb"SET default_(tablespace|table_access_method) = (.*);\n")
 _STORED = ("TABLE", "MATERIALIZED VIEW", "INDEX", "CONSTRAINT")
 # Their content is compared as data, not as text.
-_DATA = ("TABLE DATA", "SEQUENCE SET", "BLOBS", "LARGE OBJECTS", "MATERIALIZED VIEW DATA", "STATISTICS DATA")
+_DATA = ("TABLE DATA", "SEQUENCE SET", "BLOBS", "LARGE OBJECTS", "STATISTICS DATA")
+# What the server keeps as it was written: such a text never changes by itself.
+_KEPT = ("COMMENT ", "SECURITY LABEL ", "BLOB ", "MATERIALIZED VIEW DATA ", "SEQUENCE ")
+# The same, but they are written in relation to the owner, whom a restore may leave out.
+_KEPT_WITH_OWNER = ("ACL ", "DEFAULT ACL ")
 _LARGE_OBJECT = re.compile(rb"(?:lo_create\('|LARGE OBJECT )(\d+)")
 # What may hold a password. Such a text is compared and never shown.
 _SECRET = ("USER MAPPING ", "SERVER ", "SUBSCRIPTION ", "FOREIGN DATA WRAPPER ")
@@ -88,6 +92,10 @@ class EntryCollector:
     @staticmethod
     def _split(key: str, lines: list[bytes]) -> Iterator[tuple[str, list[bytes]]]:
         """The entry itself, or one for each large object: which of them share an entry goes by their privileges."""
+        if key.startswith("BLOB ") and not key.startswith("BLOB METADATA "):
+            # Between the versions of pg_dump only blank lines differ.
+            yield key, [line for line in lines if line != b"\n"]
+            return
         if not key.startswith("BLOB METADATA "):
             yield key, lines
             return
@@ -149,18 +157,23 @@ def compare_entries(archive: Entries, restored: Entries) -> SchemaComparison:
     return SchemaComparison(sum(map(len, archive.values())), equal, tuple(missing), tuple(unexpected), tuple(changed))
 
 
-def tell_rewritten(comparison: SchemaComparison, again: Entries) -> SchemaComparison:
+def tell_rewritten(comparison: SchemaComparison, again: Entries, owner: bool = True) -> SchemaComparison:
     """Call rewritten what differs in the same way after another, independent restore (``again``) of the archive.
 
     The server spells some definitions its own way (``CHECK (a IN (...))`` becomes ``= ANY (ARRAY[...])``), each
-    time the same. Whatever was lost or altered in one restored database differs from the other.
+    time the same (privileges too, where the restore left the ``owner`` out). Whatever was lost or altered in one restored database differs from the other.
     """
-    rewritten = [change for change in comparison.changed if change.restored in again.get(change.entry, ())]
+    kept = _KEPT + _KEPT_WITH_OWNER if owner else _KEPT
+    rewritten = [
+        change
+        for change in comparison.changed
+        if change.restored in again.get(change.entry, ()) and not change.entry.startswith(kept)
+    ]
     if not rewritten:
         return comparison
-    kept = tuple(change for change in comparison.changed if change not in rewritten)
+    left = tuple(change for change in comparison.changed if change not in rewritten)
     return SchemaComparison(
-        comparison.entries, comparison.equal, comparison.missing, comparison.unexpected, kept, tuple(rewritten)
+        comparison.entries, comparison.equal, comparison.missing, comparison.unexpected, left, tuple(rewritten)
     )
 
 

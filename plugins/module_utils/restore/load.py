@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -117,7 +118,7 @@ def load_archive(
     with settings.program_environment() as (environment, inherited), contextlib.ExitStack() as stack:
         environment["PGOPTIONS"] += f" {_LOAD_PINS}"
         if options.role is not None:
-            quoted = options.role.replace("\\", "\\\\").replace(" ", "\\ ")
+            quoted = re.sub(r"([\\\s])", r"\\\1", options.role)
             environment["PGOPTIONS"] = f"{environment['PGOPTIONS']} -c role={quoted}"
         descriptors = list(inherited)
         target = _target(settings)

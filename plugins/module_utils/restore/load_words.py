@@ -9,36 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-# Errors of the place it is restored to. They say nothing against the archive.
-_OBSTACLES = (
-    "server closed the connection",
-    "terminating connection",
-    "connection to server",
-    "could not connect",
-    "could not receive data",
-    "no connection to the server",
-    "No space left",
-    "could not extend file",
-    "Disk quota exceeded",
-    "invalid page in block",
-    "out of memory",
-    "out of shared memory",
-    "canceling statement",
-    "is not available",
-    "extension control file",
-    "could not access file",
-    "could not load library",
-    "permission denied",
-    "must be owner",
-    "must be superuser",
-    "must be a superuser",
-    "must be member",
-    "must be able to SET ROLE",
-    "unsupported XML feature",
-    "is not supported by this build",
-    "not supported by this build",
-    "does not support compression",
-    "not built with support",
+# Errors that speak of what is in the archive: it cannot be read, its rows do not fit its tables, or something in it is
+# missing. Any other (no room, no such collation, extension or right, a build without something) speaks of the place
+# it is restored to, and must not take a backup away.
+_AGAINST = re.compile(
+    r"could not (read|open) (from )?(input|the) file|unexpected end of|corrupt|(de|un)compress|not a valid archive|"
+    r"did not find magic|unsupported version .* in file header|found unexpected|invalid input|\(a value\)|"
+    r"out of range|invalid byte sequence|missing data for column|extra data after|malformed|unterminated|"
+    r"violate|could not create unique index|syntax error|invalid command|already exists|"
+    r"\b(relation|table|column|type|function|operator|schema|constraint|index|sequence|trigger|view)\b[^:]* does not exist"
 )
 _MISSING_ROLE = re.compile(r'role "[^"]*" does not exist|tablespace "[^"]*" does not exist')
 # What PostgreSQL quotes after a colon, or calls a value, may be a row's; what it quotes elsewhere is a name.
@@ -47,7 +26,7 @@ _VALUE = re.compile(r'(:\s+)".*|(\bvalue )".*|((?:invalid byte sequence|in range
 
 def is_obstacle(gist: str) -> bool:
     """Whether an error speaks of the place that is restored to, and not against the archive."""
-    return any(words in gist for words in _OBSTACLES) or bool(_MISSING_ROLE.search(gist))
+    return not _AGAINST.search(gist)
 
 
 def said(messages: str) -> list[str]:

@@ -101,7 +101,8 @@ def part_obstacles(part: Part, options: LoadOptions) -> Iterator[Obstacle]:
     if missing:
         yield Obstacle(
             "the archive holds nothing of the name {}".format(", ".join(missing)),
-            "Name tables as schema.table, as they stand in the manifest.",
+            "Name tables as schema.table, as they stand in the manifest. One with a dot in its own name cannot be named: "
+            "restore its schema, or all into a new database.",
         )
     if asked and not options.schemas:
         more = [

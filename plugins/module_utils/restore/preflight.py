@@ -37,14 +37,14 @@ class Obstacle:
     remedy: str
 
 
-def refuse(obstacles: Sequence[Obstacle], stage: str = "preflight") -> None:
-    """Raise one ResilienceError that names every obstacle; nothing if there is none."""
+def refuse(obstacles: Sequence[Obstacle], stage: str = "preflight", so_far: str = "Nothing was touched") -> None:
+    """Raise one ResilienceError that names every obstacle; nothing if there is none. ``so_far`` says what was done."""
     if not obstacles:
         return
     messages = [obstacle.message for obstacle in obstacles]
     numbered = messages if len(messages) == 1 else ["%d) %s" % pair for pair in enumerate(messages, 1)]
     raise ResilienceError(
-        "Nothing was touched: {}".format("; ".join(numbered)),
+        "{}: {}".format(so_far, "; ".join(numbered)),
         stage=stage,
         remedy=" ".join(dict.fromkeys(obstacle.remedy for obstacle in obstacles)),
     )
@@ -85,6 +85,11 @@ def choose_tools(clients: Sequence[ClientTools], manifest: Manifest, server: Ver
     )
 
 
+def refuse_after_trying(obstacles: Sequence[Obstacle]) -> None:
+    """The same for what only an attempt could tell: a database was made for it, perhaps, and is dropped again."""
+    refuse(obstacles, so_far="Nothing was restored")
+
+
 def archive_obstacles(archive: Archive) -> Iterator[Obstacle]:
     """What speaks against the archive itself, before it is read."""
     if archive.manifest is None:
@@ -112,6 +117,17 @@ def right_obstacles(role: Rights, old: Database | None, replace: bool) -> Iterat
         yield Obstacle(
             f'the role {role.role} does not own the database "{old.name}"; {old.owner} does',
             f"Connect as {old.owner}, or have an administrator run: GRANT {old.owner} TO {role.role}.",
+        )
+
+
+def database_obstacles(manifest: Manifest, name: str, allowed: bool) -> Iterator[Obstacle]:
+    """An archive of another database than the one that is to be replaced by it."""
+    if manifest["database"] != name and not allowed:
+        yield Obstacle(
+            'the archive is a backup of the database "{}", and it is "{}" that would be replaced by it'.format(
+                manifest["database"], name
+            ),
+            "See whether the right source and the right database are named; if they are, say allow_other_database=true.",
         )
 
 

@@ -17,11 +17,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..postgres.connection import translate
-from ..postgres.databases import drop_database, working_session
+from ..postgres.databases import drop_database, drop_subscriptions, working_session
 from ..postgres.settings import ConnectionSettings
 from ..reporting.progress import SILENT, Progress
 from ..system.errors import ResilienceError
-from . import preflight, staging, swap
+from . import own_properties, preflight, staging, swap
 from .comparison import Comparison
 from .judge import comparison_failed, judge
 from .load import load_archive
@@ -70,6 +70,7 @@ class _Run:
     warnings: list[str] = field(default_factory=list)
     comparison: Comparison | None = None
     switched: Switched | None = None
+    old_database: str | None = None
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -93,9 +94,10 @@ def plan_restore(request: RestoreRequest) -> RestoreResult:
     started = time.monotonic()
     with _surveyed(request, dry_run=True) as found:
         run = _Run([("check", found.check_seconds)])
-        run.warnings += _foreseen(request, found)
+        run.warnings += _foreseen(request, found, dry_run=True)
+        run.old_database = found.old_name if request.keep_old else None
         run.warnings += [f"the extension {name} may be refused; it is tried first" for name in found.uncertain]
-        return _result(request, found, run, started, dry_run=True)
+        return _result(found, run, started, dry_run=True)
 
 
 def restore(request: RestoreRequest, progress: Progress = SILENT) -> RestoreResult:
@@ -110,7 +112,7 @@ def restore(request: RestoreRequest, progress: Progress = SILENT) -> RestoreResu
             _fill(request, found, run, progress)
         else:
             _add_part(request, found, run, progress)
-        return _result(request, found, run, started)
+        return _result(found, run, started)
 
 
 @contextlib.contextmanager
@@ -124,9 +126,10 @@ def _surveyed(request: RestoreRequest, *, dry_run: bool) -> Iterator[Survey]:
         raise error.at_stage("preflight") from error
 
 
-def _foreseen(request: RestoreRequest, found: Survey) -> list[str]:
+def _foreseen(request: RestoreRequest, found: Survey, *, dry_run: bool = False) -> list[str]:
     warnings = list(found.warnings)
     warnings += [f"not carried over to the restored database: {lost}" for lost in found.lost_properties]
+    warnings += own_properties.unknown(found)
     if not found.archive.counted:
         warnings.append(f"the archive is {found.archive.state}; it is restored because it was told so")
     if found.wrong:
@@ -135,7 +138,7 @@ def _foreseen(request: RestoreRequest, found: Survey) -> list[str]:
         )
     if not request.prove:
         warnings.append("what is restored is not compared with the archive (prove=false)")
-    if found.mode == REPLACE and not request.keep_old:
+    if found.mode == REPLACE and not request.keep_old and dry_run:
         warnings.append("the old database is dropped after the switch (keep_old=false): there is no way back")
     return warnings
 
@@ -148,12 +151,13 @@ def _restore_beside(request: RestoreRequest, found: Survey, run: _Run, progress:
         run.warnings += staging.create(request, found, found.staging, found.connection)
     try:
         with run.step("create"), contextlib.closing(working_session(settings)) as connection:
-            preflight.refuse(_refused_extensions(connection, found))
+            preflight.refuse_after_trying(_refused_extensions(connection, found))
             if found.part is not None:
                 make_schemas(connection, schemas_of(found.part, request.options), request.options.role)
         _load(request, found, settings, run, progress)
         _prove(request, found, settings, run, progress)
         _analyze(request, settings, run)
+        _give_properties(request, found, run)
     except BaseException as error:
         staging.discard(request, found, error)
         raise
@@ -239,9 +243,29 @@ def _switch(request: RestoreRequest, found: Survey, run: _Run) -> None:
         except (ResilienceError, psycopg2.Error) as error:
             raise _beside(request, found, error) from error
     run.warnings += [f"not carried over: {lost}" for lost in run.switched.lost if lost not in found.lost_properties]
-    if found.old_name is not None and not request.keep_old:
-        with run.step("remove"), contextlib.closing(staging.reach(request, found)) as connection:
-            drop_database(connection, found.old_name)
+    if found.old_name is not None and request.keep_old:
+        run.old_database = found.old_name
+    elif found.old_name is not None:
+        _remove_old(request, found, found.old_name, run)
+
+
+def _remove_old(request: RestoreRequest, found: Survey, name: str, run: _Run) -> None:
+    """Drop the old database. The new one serves by then, so what goes wrong here is a warning."""
+    try:
+        with run.step("remove"):
+            with contextlib.closing(working_session(request.settings.with_database(name))) as connection:
+                subscriptions = drop_subscriptions(connection)
+            run.warnings += [
+                f"the subscription {subscription} of the old database was dropped; its slot is left at the publisher"
+                for subscription in subscriptions
+            ]
+            with contextlib.closing(staging.reach(request, found)) as connection:
+                drop_database(connection, name)
+    except ResilienceError as error:
+        run.old_database = name
+        run.warnings.append(f'the old database was to be dropped and is still there, as "{name}": {error.message}')
+    else:
+        run.warnings.append("the old database was dropped after the switch (keep_old=false): there is no way back")
 
 
 def _beside(request: RestoreRequest, found: Survey, error: Exception) -> ResilienceError:
@@ -264,10 +288,18 @@ def _beside(request: RestoreRequest, found: Survey, error: Exception) -> Resilie
 def _fill(request: RestoreRequest, found: Survey, run: _Run, progress: Progress) -> None:
     """Into an empty database that is there, in one transaction."""
     with run.step("create"), contextlib.closing(working_session(request.settings)) as connection:
-        preflight.refuse(_refused_extensions(connection, found))
+        preflight.refuse_after_trying(_refused_extensions(connection, found))
     _load(request, found, request.settings, run, progress)
     _prove(request, found, request.settings, run, progress)
     _analyze(request, request.settings, run)
+    _give_properties(request, found, run)
+
+
+def _give_properties(request: RestoreRequest, found: Survey, run: _Run) -> None:
+    """At the end: what the database was set to must not disturb the restore itself."""
+    if own_properties.wanted(found):
+        with run.step("settings"), contextlib.closing(staging.reach(request, found)) as connection:
+            run.warnings += own_properties.give_properties(request, found, connection)
 
 
 def _add_part(request: RestoreRequest, found: Survey, run: _Run, progress: Progress) -> None:
@@ -286,12 +318,11 @@ def _add_part(request: RestoreRequest, found: Survey, run: _Run, progress: Progr
     _analyze(request, request.settings, run)
 
 
-def _result(request: RestoreRequest, found: Survey, run: _Run, started: float, dry_run: bool = False) -> RestoreResult:
-    kept = found.old_name if request.keep_old else None
+def _result(found: Survey, run: _Run, started: float, dry_run: bool = False) -> RestoreResult:
     return RestoreResult(
         found=replace(found, connection=None),
-        old_database=kept,
-        way_back=found.way_back,
+        old_database=run.old_database,
+        way_back=found.way_back if run.old_database else None,
         comparison=run.comparison,
         switched=run.switched,
         timings=_summed(run.timings),

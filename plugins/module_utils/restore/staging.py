@@ -53,7 +53,7 @@ def create(request: RestoreRequest, found: Survey, name: str, connection: Any) -
     limitations = create_database(connection, name, found.manifest, owner, tablespace)
     if limitations and not request.allow_other_collation:
         drop_database(connection, name)
-        preflight.refuse(
+        preflight.refuse_after_trying(
             [
                 preflight.Obstacle(
                     limitation, "Have that locale installed on the server, or say allow_other_collation=true."

@@ -19,15 +19,17 @@ from ..postgres.client import ClientTools, find_clients
 from ..postgres.databases import Database, Rights, find_database, rights, working_session
 from ..postgres.settings import ConnectionSettings
 from ..postgres.snapshot import Server, server_session
-from ..system.errors import ArchiveError, ConnectionFailedError, ResilienceError, SettingsError
+from ..system.errors import ArchiveError, ConnectionFailedError, SettingsError
 from . import preflight, swap
 from .chosen import find_archive, snapshot_time, wrong_bytes
 from .entries import Entries
 from .load import LoadOptions
+from .one_at_a_time import take_lock
 from .part import Part, part_obstacles, present_relations, read_part
 from .preflight import Obstacle
 from .prove import archive_entries
 from .swap import Session
+from .way_back import way_back
 
 # What a restore is, from the target that it finds.
 CREATE, FILL, PART, REPLACE = "create", "fill", "part", "replace"
@@ -50,6 +52,7 @@ class RestoreRequest:
     options: LoadOptions = field(default_factory=LoadOptions)
     allow_unverified: bool = False
     allow_other_collation: bool = False
+    allow_other_database: bool = False
     prove: bool = True
     analyze: bool = True
     terminate: bool = False
@@ -142,7 +145,7 @@ def survey(request: RestoreRequest, *, dry_run: bool) -> Iterator[Survey]:
     with _meet(request, clients) as (connection, server):
         tools = preflight.choose_tools(clients, manifest, server.version)
         if not dry_run:
-            _lock(connection, request)
+            take_lock(connection, request.database, request.lock_timeout)
         started = time.monotonic()
         # Before any program reads it: pg_restore believes what stands in an archive.
         wrong = wrong_bytes(archive.path, manifest)
@@ -168,6 +171,12 @@ def check_settings(request: RestoreRequest) -> None:
         refuse("A restore cannot connect by a service", "Give login_host and the other options instead.")
     if not parameters.get("dbname"):
         refuse("No database is named to restore into", "Give into, or database (POSTGRES_DATABASE in the env_file).")
+    if len(request.database.encode()) > swap.NAME_BYTES:
+        refuse(
+            'The name "%s" has %d bytes, and PostgreSQL cuts names after %d: another database than this would be meant'
+            % (request.database, len(request.database.encode()), swap.NAME_BYTES),
+            "Give a shorter name.",
+        )
     if request.replace and request.options.selects:
         refuse(
             "replace=true cannot be combined with schemas or tables: the database would then hold only these",
@@ -201,27 +210,6 @@ def _meet(request: RestoreRequest, clients: Sequence[ClientTools]) -> Iterator[t
         yield connection, server
 
 
-def _lock(connection: Any, request: RestoreRequest) -> None:
-    """One restore to a name at a time. The server lets go of the lock when the session ends, however it ends."""
-    milliseconds = max(1, round(request.lock_timeout * 1000))
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_catalog.set_config('lock_timeout', %s, false)", (f"{milliseconds}ms",))
-        try:
-            cursor.execute(
-                "SELECT pg_catalog.pg_advisory_lock(pg_catalog.hashtext('baileys.resilience restore'), pg_catalog.hashtext(%s))",
-                (request.database,),
-            )
-        except Exception as error:
-            if getattr(error, "pgcode", None) != "55P03":
-                raise
-            raise ResilienceError(
-                f'Another restore to the database "{request.database}" is running; waited {request.lock_timeout:g} s',
-                stage="lock",
-                remedy="Wait for it to end, or raise lock_timeout.",
-            ) from error
-        cursor.execute("SELECT pg_catalog.set_config('lock_timeout', '60s', false)")
-
-
 def _look(
     request: RestoreRequest, archive: Archive, manifest: Manifest, tools: ClientTools, connection: Any, server: Server
 ) -> Survey:
@@ -239,6 +227,7 @@ def _look(
         obstacles += preflight.right_obstacles(role, old, request.replace)
         obstacles += preflight.collation_obstacles(connection, manifest, request.allow_other_collation)
     if mode == REPLACE:
+        obstacles += preflight.database_obstacles(manifest, request.database, request.allow_other_database)
         sessions = tuple(swap.sessions(connection, request.database))
         prepared = swap.prepared_transactions(connection, request.database)
         obstacles += preflight.session_obstacles(sessions, prepared, request.database, request.terminate)
@@ -255,10 +244,9 @@ def _look(
     obstacles += preflight.space_obstacles(free, manifest)
     preflight.refuse(obstacles)
     stamp = swap.free_stamp(connection, request.database)
-    way_back = None
-    if mode == REPLACE and request.keep_old:
-        old_name = swap.name_with(request.database, "before", stamp)
-        way_back = swap.way_back(connection, request.database, old_name, stamp)
+    line = None
+    if mode == REPLACE:
+        line = way_back(connection, request.database, swap.name_with(request.database, "before", stamp), stamp)
     return Survey(
         mode=mode,
         target=request.database,
@@ -276,7 +264,7 @@ def _look(
         free=free,
         from_database=server.database,
         stamp=stamp,
-        way_back=way_back,
+        way_back=line,
         warnings=tuple(warnings),
     )
 

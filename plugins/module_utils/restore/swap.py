@@ -151,29 +151,6 @@ def rehearse_properties(connection: Any, name: str) -> list[str]:
             cursor.execute("ROLLBACK")
 
 
-def way_back(connection: Any, name: str, old: str, stamp: str) -> str:
-    """The line of SQL that puts the old database back in its place; to be run from another database.
-
-    Names are quoted only where they must be: Ansible shows a quotation mark with a backslash before it.
-    """
-    with connection.cursor() as cursor:
-        names = (name, old, name_with(name, "restored", stamp), name, old)
-        cursor.execute(
-            "SELECT quote_ident(%s), quote_ident(%s), quote_ident(%s), quote_literal(%s), quote_literal(%s)", names
-        )
-        now, before, aside, *databases = cursor.fetchone()
-    others = "usesysid IS NOT NULL AND pid <> pg_backend_pid()"
-    statements = (
-        # The server has quoted the names.
-        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ({', '.join(databases)}) AND {others}",  # noqa: S608
-        "BEGIN",
-        f"ALTER DATABASE {now} RENAME TO {aside}",
-        f"ALTER DATABASE {before} RENAME TO {now}",
-        "COMMIT",
-    )
-    return "; ".join(statements) + ";"
-
-
 def switch(connection: Any, connect: Callable[[], Any], plan: Switch) -> Switched:
     """Make the switch, in as many attempts as the timeout allows. Raises SwitchError when it was not made.
 

@@ -12,6 +12,7 @@ from typing import Any
 from ..postgres.databases import locale_of
 from ..reporting.report import Report
 from ..system.units import human_duration, human_size
+from . import own_properties
 from .restore import RestoreResult
 from .survey import FILL, PART, REPLACE, RestoreRequest
 
@@ -29,8 +30,9 @@ def plan_lines(request: RestoreRequest, result: RestoreResult) -> list[str]:
         what = "{} ({} rows)".format(", ".join(relations), found.part.contents.rows)
     way = "in one transaction" if request.options.jobs == 1 else f"by {request.options.jobs} processes"
     lines = [
-        "Read {} ({}, PostgreSQL {}, snapshot of {}, {} old) and check its SHA-256".format(
+        'Read {} (database "{}", {}, PostgreSQL {}, snapshot of {}, {} old) and check its SHA-256'.format(
             found.archive.path,
+            manifest["database"],
             human_size(manifest["size_bytes"]),
             manifest["server_version"],
             manifest["snapshot_at"],
@@ -44,6 +46,8 @@ def plan_lines(request: RestoreRequest, result: RestoreResult) -> list[str]:
         lines.append("Compare what is there then with the archive, and stop if anything differs")
     if request.analyze:
         lines.append("ANALYZE it")
+    if own_properties.wanted(found) and manifest.get("properties"):
+        lines.append("Give it the settings, privileges, comment and connection limit that the database had")
     lines += _switch_lines(request, result)
     lines.append(
         f"The server's disk has {human_size(found.free)} free"
@@ -51,7 +55,7 @@ def plan_lines(request: RestoreRequest, result: RestoreResult) -> list[str]:
         else "The free space of the server's disk cannot be seen by this role from here"
     )
     if found.mode in (FILL, PART):
-        lines.append(f'The database "{target}" keeps its name, its owner and its settings')
+        lines.append(f'The database "{target}" keeps its name, its owner, its privileges and what it is set to')
     return lines
 
 

@@ -41,6 +41,11 @@ def not_covered(settings: ConnectionSettings, manifest: Manifest) -> Iterator[tu
                 "a dump holds CREATE EXTENSION, and of their tables the rows that the extension names",
             )
     yield "statistics of the planner", "ANALYZE makes them anew"
+    yield (
+        "settings, comment, privileges and connection limit of the database itself",
+        "a dump of one database does not hold them",
+    )
+    yield "whether subscriptions are enabled", "a dump holds them disabled"
     yield "roles, passwords, tablespaces and settings of the server", "they are not part of a database"
 
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import pwd
 import shutil
@@ -20,6 +21,8 @@ from .errors import MissingDependencyError, ProgramFailedError
 # What a PostgreSQL client may need of its surroundings; everything else stays behind.
 KEPT_VARIABLES = ("HOME", "PATH", "TMPDIR", "LD_LIBRARY_PATH", "KRB5CCNAME", "KRB5_CONFIG")
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# util-linux's; path sockets are reached all the same.
+_WITHOUT_NETWORK = ("unshare", "--net", "--")
 # Enough for every message a person reads; the end is what tells the cause.
 STDERR_LIMIT = 8000
 
@@ -62,14 +65,34 @@ def service_account(names: Sequence[str]) -> Account | None:
     )
 
 
-def ending_with_parent(command: Sequence[str], death_signal: str = "TERM") -> list[str]:
+def _find(program: str) -> str | None:
+    return shutil.which(program, path=minimal_environment()["PATH"])
+
+
+@functools.cache
+def can_cut_network() -> bool:
+    """Whether this process may start others without a network: it is root, and no container keeps it from that."""
+    if os.geteuid() != 0 or None in (_find("unshare"), _find("setpriv")):
+        return False
+    probe = subprocess.run([*_WITHOUT_NETWORK, "true"], capture_output=True, check=False, env=minimal_environment())
+    return probe.returncode == 0
+
+
+def ending_with_parent(command: Sequence[str], death_signal: str = "TERM", account: Account | None = None) -> list[str]:
     """The command, run so that the kernel ends it by this signal when its parent dies, however that dies.
+
+    With ``account`` it runs as that user, and can never gain rights by a setuid program.
 
     By util-linux's setpriv rather than by code between fork and exec, which is unsafe beside threads. Where
     there is no setpriv, the end of the pipes does the same for every program that reads or writes one.
     """
-    setpriv = shutil.which("setpriv", path=minimal_environment()["PATH"])
-    return [setpriv, "--pdeathsig", death_signal, "--", *command] if setpriv else list(command)
+    setpriv = _find("setpriv")
+    if setpriv is None:
+        return list(command)
+    words = [setpriv, "--pdeathsig", death_signal]
+    if account is not None:
+        words += ["--reuid", str(account.uid), "--regid", str(account.gid), "--clear-groups", "--no-new-privs"]
+    return [*words, "--", *command]
 
 
 def start(
@@ -82,11 +105,12 @@ def start(
     pass_fds: tuple[int, ...] = (),
     death_signal: str = "TERM",
     account: Account | None = None,
+    network: bool = True,
 ) -> subprocess.Popen[bytes]:
     """Start a program whose streams the caller serves; it never outlives this process.
 
     It runs as ``account``, this process's own unless given (which only root may do), and then in ``/``, which every
-    account may enter.
+    account may enter. Without ``network`` it reaches no other host, where this process may arrange that.
 
     It leads a process group of its own, so that it can be killed together with all it has started.
     Call it from the main thread: the kernel ties the child's end to the thread that started it.
@@ -96,15 +120,21 @@ def start(
         if shutil.which(command[0], path=environment.get("PATH")) is None:
             # setpriv would be started in its place and only say so on its standard error.
             raise FileNotFoundError(errno.ENOENT, "no such program")
+        if account is not None and not network and can_cut_network():
+            # Only root may cut it, so the account is changed afterwards.
+            words = [*_WITHOUT_NETWORK, *ending_with_parent(command, death_signal, account)]
+            account = None
+        else:
+            words = ending_with_parent(command, death_signal)
         return subprocess.Popen(
-            ending_with_parent(command, death_signal),
+            words,
             env=dict(environment),
             stdin=stdin,
             stdout=stdout,
             stderr=stderr,
             pass_fds=pass_fds,
             start_new_session=True,
-            cwd="/" if account else None,
+            cwd="/" if account or not network else None,
             user=account.uid if account else None,
             group=account.gid if account else None,
             extra_groups=[] if account else None,

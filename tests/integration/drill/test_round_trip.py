@@ -105,6 +105,8 @@ def test_what_is_not_covered_is_named(server18, state, tmp_path):
             "pgcrypto, unaccent, uuid-ossp"
         ),
         "statistics of the planner",
+        "settings, comment, privileges and connection limit of the database itself",
+        "whether subscriptions are enabled",
         "roles, passwords, tablespaces and settings of the server",
     ]
     assert all(item["why"] for item in result["not_covered"])

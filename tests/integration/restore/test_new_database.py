@@ -54,7 +54,15 @@ def test_each_kind(make_restore: MakeRestore, server18: PostgresServer, kind: st
     assert result.found.mode == "create"
     assert result.comparison is not None
     assert result.comparison.problems == ()
-    assert [name for name, _seconds in result.timings] == ["check", "create", "restore", "compare", "analyze", "switch"]
+    assert [name for name, _seconds in result.timings] == [
+        "check",
+        "create",
+        "restore",
+        "compare",
+        "analyze",
+        "settings",
+        "switch",
+    ]
     assert_restored(job, "restored")
 
 

@@ -68,6 +68,17 @@ def test_a_name_that_is_not_in_the_archive(job: RestoreJob, options: dict[str, A
     refused(job, "the archive holds nothing of the name", into="restored", **options)
 
 
+def test_a_table_with_a_dot_in_its_name(make_restore: MakeRestore, server18: PostgresServer) -> None:
+    """It cannot be told from a schema and a table; its schema can be named."""
+    job = make_restore(server18, content='CREATE TABLE "b.c" AS SELECT 1 AS n; CREATE TABLE t AS SELECT 2 AS n')
+
+    for name in ("b.c", "public.b.c"):
+        error = refused(job, f"the archive holds nothing of the name {name}", into="restored", tables=(name,))
+        assert "One with a dot in its own name cannot be named" in str(error.remedy)
+    job.restore(into="restored", schemas=("public",))
+    assert job.contents("restored") == job.contents()
+
+
 def test_tables_of_one_name_in_two_schemas(make_restore: MakeRestore, server18: PostgresServer) -> None:
     """pg_restore takes every table named of every schema named."""
     content = "CREATE SCHEMA a; CREATE SCHEMA b; CREATE TABLE a.x (); CREATE TABLE a.y (); CREATE TABLE b.x (); CREATE TABLE b.y ()"

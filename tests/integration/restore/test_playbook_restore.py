@@ -12,8 +12,25 @@ from typing import Any
 
 import pytest
 
-from tests.support.playbooks import Played, Surroundings, Unsafe
+from demo.postgres_server import PostgresServer
+from tests.support.databases import create_role, run_sql
+from tests.support.playbooks import Played, Surroundings, Unsafe, dump
 from tests.support.restore_job import RestoreJob
+
+
+def app_of(job: RestoreJob, server: PostgresServer, name: str) -> dict[str, Any]:
+    """The source `app` as an entry of backup_sources, its database of this name on this server."""
+    parameters = server.parameters(host="localhost", user=job.database.user)
+    return {
+        "name": "app",
+        "backup_root": str(job.root),
+        "database": name,
+        "login_host": parameters["host"],
+        "login_port": parameters["port"],
+        "login_user": parameters["user"],
+        "login_password": Unsafe(job.database.password),
+        "client_directory": str(job.server.bin_directory),
+    }
 
 
 class Person:
@@ -23,17 +40,7 @@ class Person:
         directory.mkdir()
         self.job = job
         self.surroundings = Surroundings(directory)
-        parameters = job.database.parameters()
-        app = {
-            "name": "app",
-            "backup_root": str(job.root),
-            "database": job.database.name,
-            "login_host": parameters["host"],
-            "login_port": parameters["port"],
-            "login_user": parameters["user"],
-            "login_password": Unsafe(job.database.password),
-            "client_directory": str(job.server.bin_directory),
-        }
+        app = app_of(job, job.server, job.database.name)
         host = {"backup_sources": [app, {"name": "other"}], "backup_state_directory": str(job.jobs.state)}
         self.surroundings.write_hosts({"here": host})
 
@@ -90,12 +97,32 @@ def test_plan_and_replacement_and_the_way_back(person: Person) -> None:
     assert played.rc == 0, played
     assert job.ask("SELECT count(*) FROM t") == [(500,)]
     # What is printed can be pasted as it is, in whatever way Ansible shows it.
-    (line,) = re.findall(r"(SELECT pg_terminate_backend.*COMMIT;)", played.output)
+    (line,) = re.findall(r"(DO '.*';)", played.output)
     assert "\\" not in line
     job.ask(line, "postgres")
     assert job.ask("SELECT count(*) FROM t") == [(250,)]
     for step in ("Create the database", "Compare what is there then", "In one transaction", "rename"):
         assert step in plan.output
+
+
+def test_another_server(person: Person, embedded18: PostgresServer) -> None:
+    """The file of the documentation: the source as it is to be reached there, for this one run."""
+    job = person.job
+    role = create_role(embedded18, options="CREATEDB", password=job.database.password, name=job.database.user)
+    try:
+        elsewhere = person.surroundings.directory / "elsewhere.yml"
+        elsewhere.write_text(dump({"backup_sources": [app_of(job, embedded18, "app_elsewhere")]}))
+
+        played = person.types("backup_only=app", "@elsewhere.yml", "restore_into=app_elsewhere")
+
+        assert played.rc == 0, played
+        owners = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'app_elsewhere'"
+        assert run_sql(embedded18.parameters(), owners) == [(role,)]
+        assert run_sql(embedded18.parameters(dbname="app_elsewhere"), "SELECT count(*) FROM t") == [(500,)]
+        assert job.databases() == [job.database.name]
+    finally:
+        run_sql(embedded18.parameters(), "DROP DATABASE IF EXISTS app_elsewhere")
+        run_sql(embedded18.parameters(), f"DROP ROLE {role}")
 
 
 def test_failure_is_told_and_ends_the_play(person: Person) -> None:

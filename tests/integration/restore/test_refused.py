@@ -157,7 +157,8 @@ def test_extension_that_the_role_may_not_create(job: RestoreJob) -> None:
 
     assert job.plan(into="restored").warnings == ("the extension file_fdw may be refused; it is tried first",)
     with pytest.raises(
-        ResilienceError, match=r"may not create extensions of the archive: file_fdw \(permission denied"
+        ResilienceError,
+        match=r"^Nothing was restored: this role may not create extensions of the archive: file_fdw \(permission denied",
     ):
         job.restore(into="restored")
 
@@ -356,6 +357,9 @@ def test_two_runs_at_once(job: RestoreJob, monkeypatch: pytest.MonkeyPatch) -> N
         with pytest.raises(ResilienceError, match=r"Another restore to the database .* is running") as caught:
             job.restore(into="restored")
         assert caught.value.stage == "lock"
+        # The database that it is made from is another: an advisory lock counts in one only.
+        with pytest.raises(ResilienceError, match=r"Another restore to the database .* is running; waited 0.3 s"):
+            job.restore(into="restored", maintenance_database="template1", lock_timeout=0.3)
         # To another name nothing is in the way, nor for a look.
         job.restore(into="another")
         job.plan(into="restored")

@@ -9,6 +9,8 @@ import contextlib
 import re
 import subprocess
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg2
@@ -16,13 +18,19 @@ import pytest
 
 from ansible_collections.baileys.resilience.plugins.module_utils.restore import restore, swap
 from ansible_collections.baileys.resilience.plugins.module_utils.restore.load import load_archive
+from ansible_collections.baileys.resilience.plugins.module_utils.restore.restore import RestoreResult
 from ansible_collections.baileys.resilience.plugins.module_utils.restore.tell_restore import restore_report
+from ansible_collections.baileys.resilience.plugins.module_utils.restore.way_back import way_back
 from ansible_collections.baileys.resilience.plugins.module_utils.system.errors import ResilienceError
 from demo.postgres_server import PostgresServer
 from tests.integration.restore.conftest import MakeRestore
+from tests.integration.restore.test_refused import refused
+from tests.support import documents, run_processes
 from tests.support.databases import create_role, run_sql
 from tests.support.restore_job import RestoreJob
 
+# It makes no slot and asks nobody.
+SUBSCRIPTION = "CREATE SUBSCRIPTION s CONNECTION 'host=localhost' PUBLICATION p WITH (connect = false)"
 # Of the database, not in it: none of it stands in a dump.
 PROPERTIES = """
     SELECT d.datconnlimit, ARRAY(SELECT unnest(d.datacl)::text ORDER BY 1), pg_get_userbyid(d.datdba), shobj_description(d.oid, 'pg_database'),
@@ -105,30 +113,113 @@ def test_the_way_back(job: RestoreJob, name: str) -> None:
     job.restore(into=name)
     job.ask("INSERT INTO t VALUES (1000, 'later')", name)
     now = job.contents(name)
-    result = job.restore(into=name, replace=True)
+    result = job.restore(into=name, replace=True, allow_other_database=True)
     assert job.contents(name) != now
     assert result.way_back is not None
 
-    parameters = job.database.parameters(dbname="postgres")
     with contextlib.closing(psycopg2.connect(**job.database.parameters(dbname=name))):
-        done = subprocess.run(
-            [job.server.bin_directory / "psql", "--no-psqlrc", "--set=ON_ERROR_STOP=1", "-c", result.way_back],
-            env={
-                "PGHOST": "localhost",
-                "PGPORT": str(job.server.port),
-                "PGUSER": parameters["user"],
-                "PGPASSWORD": parameters["password"],
-                "PGDATABASE": "postgres",
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = go_back(job, result)
 
     assert done.returncode == 0, done.stderr
     assert job.contents(name) == now
     # The restored one is not lost either.
     assert len(job.databases()) == 3
+    assert closed(job) == []
+
+    # Run once more it does nothing: least of all does it close the database that serves.
+    with contextlib.closing(psycopg2.connect(**job.database.parameters(dbname=name))) as connection:
+        again = go_back(job, result)
+        connection.cursor().execute("SELECT 1")
+    assert "does not exist" in again.stderr
+    assert closed(job) == []
+
+
+def test_the_way_back_of_the_guide_is_the_one_that_is_printed(job: RestoreJob) -> None:
+    with contextlib.closing(job.database.connect()) as connection:
+        line = way_back(connection, "app", "app_before_20261122_060405", "20261122_060405")
+    assert line in documents.read(documents.ROOT / "docs/restore.md").code("sql")[0]
+
+
+def go_back(job: RestoreJob, result: RestoreResult) -> subprocess.CompletedProcess[str]:
+    """The line that was printed, as the documentation has it run."""
+    parameters = job.database.parameters(dbname="postgres")
+    return subprocess.run(
+        [job.server.bin_directory / "psql", "--no-psqlrc", "--set=ON_ERROR_STOP=1", "-c", str(result.way_back)],
+        env={
+            "PGHOST": "localhost",
+            "PGPORT": str(job.server.port),
+            "PGUSER": parameters["user"],
+            "PGPASSWORD": parameters["password"],
+            "PGDATABASE": "postgres",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def closed(job: RestoreJob) -> list[str]:
+    query = "SELECT datname FROM pg_database WHERE NOT datallowconn AND datname <> 'template0' ORDER BY 1"
+    return [name for (name,) in job.ask(query, "postgres") if name in job.databases()]
+
+
+def test_the_way_back_that_fails_opens_the_database_again(job: RestoreJob) -> None:
+    """What it would put aside has that name already."""
+    result = job.restore(replace=True)
+    assert result.old_database is not None
+    aside = result.old_database.replace("_before_", "_restored_")
+    job.ask(f"CREATE DATABASE {aside} OWNER {job.database.user}", "postgres")
+
+    done = go_back(job, result)
+
+    assert done.returncode != 0
+    assert "The databases are as they were: " in done.stderr
+    assert "already exists" in done.stderr
+    assert closed(job) == []
+    job.ask(f"DROP DATABASE {aside}", "postgres")
+    assert go_back(job, result).returncode == 0
+
+
+@contextlib.contextmanager
+def stalled(job: RestoreJob) -> Iterator[None]:
+    """Whoever would rename the database waits."""
+    with contextlib.closing(psycopg2.connect(**job.server.parameters())) as holding, holding.cursor() as cursor:
+        cursor.execute(f"COMMENT ON DATABASE {job.database.name} IS 'never committed'")
+        yield
+
+
+def test_the_way_back_that_times_out_opens_the_database_again(job: RestoreJob) -> None:
+    result = job.restore(replace=True)
+    job.ask(f"ALTER ROLE {job.database.user} SET statement_timeout = '400ms'")
+    with stalled(job):
+        done = go_back(job, result)
+
+    assert "The databases are as they were: canceling statement due to statement timeout" in done.stderr
+    assert closed(job) == []
+
+
+def test_the_way_back_that_was_killed_can_be_run_again(job: RestoreJob) -> None:
+    """Its process on the server is ended in the middle: that leaves the database closed, and the line opens it."""
+    result = job.restore(replace=True)
+    waiting = "FROM pg_stat_activity WHERE query LIKE 'DO %' AND wait_event_type = 'Lock'"
+    with stalled(job), ThreadPoolExecutor(1) as executor:
+        running = executor.submit(go_back, job, result)
+        run_processes.wait_until(lambda: job.ask(f"SELECT 1 {waiting}", "postgres") != [], "it does not wait")
+        job.ask(f"SELECT pg_terminate_backend(pid) {waiting}", "postgres")
+        assert running.result().returncode != 0
+    assert closed(job) == [job.database.name]
+
+    assert go_back(job, result).returncode == 0
+    assert closed(job) == []
+
+
+def test_the_way_back_past_a_session_that_it_may_not_end(job: RestoreJob) -> None:
+    result = job.restore(replace=True)
+    with contextlib.closing(psycopg2.connect(**job.database.superuser_parameters())) as connection:
+        done = go_back(job, result)
+        connection.cursor().execute("SELECT 1")
+    assert "permission denied to terminate process" in done.stderr
+    assert closed(job) == []
 
 
 def test_old_one_is_dropped_if_asked_for(job: RestoreJob) -> None:
@@ -137,6 +228,49 @@ def test_old_one_is_dropped_if_asked_for(job: RestoreJob) -> None:
     assert (result.old_database, result.way_back) == (None, None)
     assert job.databases() == [job.database.name]
     assert any("no way back" in warning for warning in result.warnings)
+
+
+def test_old_one_with_a_subscription_is_dropped_too(make_restore: MakeRestore, server18: PostgresServer) -> None:
+    job = make_restore(server18, role_options="SUPERUSER")
+    job.database.execute(SUBSCRIPTION)
+
+    result = job.restore(replace=True, keep_old=False)
+
+    assert job.databases() == [job.database.name]
+    assert any("the subscription s of the old database was dropped" in warning for warning in result.warnings)
+
+
+def test_old_one_that_cannot_be_dropped_is_told_with_the_way_back(job: RestoreJob) -> None:
+    """The switch was made: that is not a failure, and the old database is worth to be known of."""
+    job.ask(SUBSCRIPTION)
+    now = job.contents()
+    job.database.execute("INSERT INTO t VALUES (1000, 'later')")
+    try:
+        result = job.restore(replace=True, keep_old=False)
+
+        assert result.old_database in job.databases()
+        assert job.contents() == now
+        (warning,) = result.warnings
+        assert f'is still there, as "{result.old_database}"' in warning
+        assert "Way back" in dict(restore_report(job.request(replace=True), result).facts)
+        assert go_back(job, result).returncode == 0
+        assert job.ask("SELECT count(*) FROM t") == [(501,)]
+    finally:
+        for action in ("SET (slot_name = NONE)", ""):
+            job.ask(f"ALTER SUBSCRIPTION s {action}" if action else "DROP SUBSCRIPTION s")
+
+
+def test_database_is_not_replaced_by_the_backup_of_another(job: RestoreJob) -> None:
+    job.restore(into="billing")
+
+    words = f'the archive is a backup of the database "{job.database.name}", and it is "billing" that would be replaced'
+    error = refused(job, words, into="billing", replace=True)
+    assert "allow_other_database=true" in str(error.remedy)
+
+    plan = job.run_module(into="billing", replace=True, allow_other_database=True, _ansible_check_mode=True)
+    assert not plan.failed, plan.output
+    assert f'(database "{job.database.name}", ' in plan.result["plan"][0]
+    assert job.restore(into="billing", replace=True, allow_other_database=True).old_database in job.databases()
 
 
 def test_property_that_the_role_may_not_set_is_told_beforehand(job: RestoreJob) -> None:

@@ -136,3 +136,33 @@ def test_number_of_a_server_that_is_another_process_now(base: Path) -> None:
     (base / "postmaster.pid").write_text("no number")
     end_server(str(base))
     end_server(str(base / "nowhere"))
+
+
+def abandon(path: Path) -> None:
+    """A directory as a killed run leaves it."""
+    (path / "data").mkdir(parents=True, mode=0o700)
+    (path / "owner.lock").touch(mode=0o600)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root is led into a trap by the directories of others")
+def test_anothers_directory_is_left_alone(base: Path) -> None:
+    path = base / "baileys-scratch-evil"
+    abandon(path)
+    os.chown(path, 12345, 12345)
+    os.utime(path, (0, 0))
+    assert scratch_place.collect([str(base)]) == []
+    assert path.is_dir()
+
+
+@pytest.mark.parametrize("trap", ["fifo", "link"])
+def test_what_the_server_left_is_not_followed(base: Path, trap: str) -> None:
+    """Whoever runs as the server's account can put anything at the name of its file."""
+    path = base / "baileys-scratch-trap"
+    abandon(path)
+    file = path / "data" / "postmaster.pid"
+    if trap == "fifo":
+        os.mkfifo(file)
+    else:
+        file.symlink_to("/dev/zero")
+    assert scratch_place.collect([str(base)]) == [str(path)]
+    assert not path.exists()

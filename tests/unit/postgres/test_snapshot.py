@@ -22,6 +22,7 @@ from psycopg2 import sql
 from ansible_collections.baileys.resilience.plugins.module_utils.postgres import compatibility, connection, snapshot
 from ansible_collections.baileys.resilience.plugins.module_utils.postgres.compatibility import check_versions
 from ansible_collections.baileys.resilience.plugins.module_utils.postgres.connection import with_retries
+from ansible_collections.baileys.resilience.plugins.module_utils.postgres.properties import Properties
 from ansible_collections.baileys.resilience.plugins.module_utils.postgres.settings import ConnectionSettings
 from ansible_collections.baileys.resilience.plugins.module_utils.postgres.snapshot import (
     TABLES_PER_COUNT,
@@ -56,6 +57,7 @@ ANSWERS: dict[str, list[tuple[Any, ...]]] = {
     "rolsuper": [("app", False), ("postgres", True)],
     "extversion": [("hstore", "1.8", "public")],
     "spcname": [("fast",)],
+    "datconnlimit": [(-1, [[None, "CONNECT", False]], [["app", "search_path", "x"]], None, "app")],
     "relfilenode": [],
     "SAVEPOINT": [],
 }
@@ -262,6 +264,9 @@ class TestSnapshot:
         assert taken.needs.roles == ({"role": "app", "superuser": False}, {"role": "postgres", "superuser": True})
         assert taken.needs.extensions == ({"extension": "hstore", "version": "1.8", "schema": "public"},)
         assert taken.needs.tablespaces == ("fast",)
+        assert taken.properties == Properties(
+            -1, ((None, "CONNECT", False),), (("app", "search_path", "x"),), None, "app"
+        )
 
     @pytest.mark.parametrize(
         ("changes", "in_recovery", "tables"),

@@ -153,6 +153,20 @@ def test_rewritten_is_what_another_restore_spells_the_same() -> None:
     assert tell_rewritten(comparison, {}) is comparison
 
 
+@pytest.mark.parametrize("key", ["ACL public TABLE t", "COMMENT public TABLE t", "BLOB 5", "SEQUENCE public s"])
+def test_what_the_server_never_rewrites(key: str) -> None:
+    """A loss that every restore repeats is a loss."""
+    comparison = SchemaComparison(1, 0, changed=(Difference(key, "GRANT a, b", "GRANT a"),))
+    assert tell_rewritten(comparison, {key: ("GRANT a",)}).problems
+
+
+def test_large_objects_of_an_older_client() -> None:
+    """It leaves another number of blank lines."""
+    texts = ("SELECT pg_catalog.lo_create('5');\n\n\n", "\nSELECT pg_catalog.lo_create('5');\n")
+    one, other = (collect(entry("5", "BLOB", text, schema="-")) for text in texts)
+    assert compare_entries(one, other).problems == []
+
+
 def test_bytes_that_are_no_utf8() -> None:
     collector = EntryCollector()
     collector.line(b"-- Name: gr\xfc\xdf; Type: TABLE; Schema: public; Owner: me\n", True)

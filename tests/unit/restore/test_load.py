@@ -56,7 +56,7 @@ def test_rows_are_not_repeated(words: str) -> None:
         load._judge(Ended(1, words))  # type: ignore[arg-type]  # a program that has ended is all it looks at
     told = f"{caught.value.message} {caught.value.stderr} {caught.value.remedy}"
     assert SECRET not in told
-    assert not caught.value.obstacle
+    assert caught.value.obstacle is ("ERROR" not in words)
     assert SECRET not in load._judge(Ended(0, words))  # type: ignore[arg-type]  # the same
 
 
@@ -86,6 +86,13 @@ def test_names_are_kept(words: str, kept: str) -> None:
         (1, "ERROR:  could not extend file: No space left on device", True),
         (1, "ERROR:  out of shared memory", True),
         (1, 'ERROR:  extension "vector" is not available', True),
+        (1, 'ERROR:  could not create locale "fr_FR.utf8": No such file or directory', True),
+        (1, "ERROR:  ICU is not supported in this build", True),
+        (1, "ERROR:  compression method lz4 not supported", True),
+        (1, 'ERROR:  could not open stop-word file "/usr/share/x.stop": No such file or directory', True),
+        (1, 'ERROR:  security label provider "anon" is not loaded', True),
+        (1, 'ERROR:  collation "x" for encoding "UTF8" does not exist', True),
+        (1, "pg_restore: error: something that nobody has seen before", True),
         (1, 'ERROR:  relation "x" does not exist', False),
         (1, "pg_restore: error: could not read from input file: end of file", False),
         (1, "pg_restore: error: could not uncompress data", False),

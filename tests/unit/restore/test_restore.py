@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,14 +14,21 @@ from hypothesis import strategies as st
 
 from ansible_collections.baileys.resilience.plugins.module_utils.postgres import databases
 from ansible_collections.baileys.resilience.plugins.module_utils.postgres.databases import Locale, Rights, locale_of
-from ansible_collections.baileys.resilience.plugins.module_utils.postgres.properties import list_items
+from ansible_collections.baileys.resilience.plugins.module_utils.postgres.properties import (
+    Properties,
+    as_dict,
+    from_dict,
+    list_items,
+)
+from ansible_collections.baileys.resilience.plugins.module_utils.postgres.settings import ConnectionSettings
 from ansible_collections.baileys.resilience.plugins.module_utils.postgres.version import Version
 from ansible_collections.baileys.resilience.plugins.module_utils.restore import judge, preflight
 from ansible_collections.baileys.resilience.plugins.module_utils.restore.comparison import Comparison, TableComparison
 from ansible_collections.baileys.resilience.plugins.module_utils.restore.entries import Difference, SchemaComparison
 from ansible_collections.baileys.resilience.plugins.module_utils.restore.preflight import Obstacle
+from ansible_collections.baileys.resilience.plugins.module_utils.restore.survey import RestoreRequest, check_settings
 from ansible_collections.baileys.resilience.plugins.module_utils.restore.swap import Session, name_with
-from ansible_collections.baileys.resilience.plugins.module_utils.system.errors import ResilienceError
+from ansible_collections.baileys.resilience.plugins.module_utils.system.errors import ResilienceError, SettingsError
 
 STAMP = "20261122_031500"
 
@@ -38,6 +46,28 @@ def test_long_names_that_begin_alike_stay_apart() -> None:
     one, other = "x" * 60 + "one", "x" * 60 + "two"
     assert name_with(one, "before", STAMP) != name_with(other, "before", STAMP)
     assert name_with("app", "before", STAMP) == f"app_before_{STAMP}"
+
+
+@pytest.mark.parametrize("name", ["n" * 64, "ä" * 32])
+def test_a_name_that_the_server_would_cut_is_refused(name: str) -> None:
+    """It would be another database, perhaps one that is there already."""
+
+    def request(name: str) -> RestoreRequest:
+        return RestoreRequest("app", ConnectionSettings({"host": "localhost", "dbname": name}), "/backups")
+
+    check_settings(request(name[:-1] + ("" if name[0] == "n" else "a")))
+    with pytest.raises(SettingsError, match="has 64 bytes, and PostgreSQL cuts names after 63"):
+        check_settings(request(name))
+
+
+def test_no_secret_of_a_database_gets_into_a_manifest() -> None:
+    """Applications keep some in settings of their own."""
+    settings = ((None, "app.jwt_secret", "sesame"), ("app", "search_path", "x"))
+    known = Properties(-1, None, settings, None, "app")
+    assert "sesame" not in str(as_dict(known))
+    assert from_dict(as_dict(known)) == (replace(known, settings=settings[1:]), ["app.jwt_secret"])
+    granted = replace(known, settings=(), grants=((None, "CONNECT", True),))
+    assert from_dict(as_dict(granted)) == (granted, [])
 
 
 @pytest.mark.parametrize(
