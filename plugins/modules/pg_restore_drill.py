@@ -319,6 +319,8 @@ def main() -> None:
         failure = tell_drill.drill_failure(run.results)
         if failure:
             answer["report"] = keep_report(module, report)
+            if report.remedy and report.remedy not in failure:
+                failure = "{}. {}".format(failure.rstrip("."), report.remedy)
             module.fail_json(msg=failure, remedy=report.remedy, **answer)
         return answer
 
