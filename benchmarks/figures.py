@@ -152,7 +152,29 @@ class Codecs:
     codecs: tuple[Codec, ...]
 
 
-Row = Comparison | Memory | Codecs
+@dataclass(frozen=True)
+class Outage:
+    """How long a service is away while it is moved, in seconds: until PM2 has `started` it, until it is connected.
+
+    `steps` are medians, `peak` is that of our memory in bytes. The target is for `started`: how long the service takes
+    from there on is its own affair.
+    """
+
+    name: str
+    work: str
+    started: tuple[float, ...]
+    recovered: tuple[float, ...]
+    steps: tuple[tuple[str, float], ...]
+    peak: int
+    target: Target
+
+    @property
+    def verdict(self) -> str:
+        """How it stands to its target."""
+        return self.target.verdict(spread(self.started).median)
+
+
+Row = Comparison | Memory | Codecs | Outage
 
 
 def spread(values: Sequence[float]) -> Spread:

@@ -15,6 +15,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from benchmarks.cleanups import cleanup_million, cleanup_writer
 from benchmarks.commands import (
     COMPRESSION,
     Bench,
@@ -31,6 +32,7 @@ from benchmarks.commands import (
     peer_play,
     peer_restore_play,
 )
+from benchmarks.emergencies import outage
 from benchmarks.figures import Codec, Codecs, Comparison, Memory, Row, Run, Target
 from benchmarks.measure import Side, in_turns, measure, profile
 from benchmarks.stores import Store, default_server
@@ -243,6 +245,14 @@ def _codecs(bench: Bench, name: str, pairs: int) -> Codecs:
     return Codecs(f"codecs-{name}", store.name, tuple(codecs))
 
 
+def rollback_small(bench: Bench) -> Row:
+    return outage("small", bench.work)
+
+
+def rollback_hundred(bench: Bench) -> Row:
+    return outage("hundred", bench.work)
+
+
 # In the order of running: what decides comes first, so that an interrupted run has shown it.
 ROWS: dict[str, Callable[[Bench], Row]] = {
     "backup-large": backup_large,
@@ -250,6 +260,10 @@ ROWS: dict[str, Callable[[Bench], Row]] = {
     "play-small": play_small,
     "drill-large": drill_large,
     "drill-play-small": drill_play_small,
+    "rollback-small": rollback_small,
+    "rollback-hundred": rollback_hundred,
+    "cleanup-million": cleanup_million,
+    "cleanup-writer": cleanup_writer,
     "memory-core": memory_core,
     "memory-drill": memory_drill,
     "memory-module": memory_module,

@@ -53,6 +53,11 @@ def retention_options() -> dict[str, dict[str, Any]]:
     }
 
 
+def session_options() -> dict[str, dict[str, Any]]:
+    """Where the sessions stand in the database; what the layout may hold is said by sessions/layout.py."""
+    return {"source": {"type": "str"}, "layout": {"type": "dict", "default": {}}}
+
+
 def state_options() -> dict[str, dict[str, Any]]:
     """Where a job keeps its status and metrics."""
     return {"state_directory": {"type": "path"}}

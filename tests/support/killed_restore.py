@@ -10,8 +10,6 @@ a function of the restore, of its how many-th call, and whether before or after 
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sys
 from typing import Any
 
@@ -19,6 +17,7 @@ from ansible_collections.baileys.resilience.plugins.module_utils.postgres import
 from ansible_collections.baileys.resilience.plugins.module_utils.restore import restore, staging, swap
 from ansible_collections.baileys.resilience.plugins.module_utils.restore.survey import RestoreRequest
 from tests.support.backups import settings_from
+from tests.support.killed import kill_at
 
 PLACES: dict[str, Any] = {
     "create_database": staging,
@@ -31,28 +30,10 @@ PLACES: dict[str, Any] = {
 }
 
 
-def kill_at(name: str, number: int, when: str) -> None:
-    """Have this process killed before or after the number-th call of this function."""
-    place = PLACES[name]
-    original = getattr(place, name)
-    calls = 0
-
-    def call(*arguments: Any, **keywords: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if (calls, when) == (number, "before"):
-            os.kill(os.getpid(), signal.SIGKILL)
-        result = original(*arguments, **keywords)
-        if (calls, when) == (number, "after"):
-            os.kill(os.getpid(), signal.SIGKILL)
-        return result
-
-    setattr(place, name, call)
-
-
 def main() -> None:
     given = json.load(sys.stdin)
-    kill_at(*given["point"])
+    name, number, when = given["point"]
+    kill_at(PLACES[name], name, number, when)
     restore.restore(RestoreRequest(settings=settings_from(given["parameters"]), **given["options"]))
 
 

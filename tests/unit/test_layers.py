@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The arrows between the parts of the collection point down only.
 
-modules → ansible_module → drill → restore → backup → postgres → system; beside backup stand sessions, health, offsite and
-processes; and reporting, which rests on system alone, is for anybody to use.
+modules → ansible_module → emergency → drill → restore → backup → postgres → system; beside backup stand sessions, health,
+offsite and processes; and reporting, which rests on system alone, is for anybody to use.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ UTILS = f"{COLLECTION}.plugins.module_utils"
 # What each part may import besides itself. Parts of one level do not know each other; above all, `backup`
 # knows nothing of `sessions`: a database without WhatsApp in it is served just as well.
 _FEATURES = {"backup", "sessions", "health", "offsite", "processes"}
-_ALL_FEATURES = _FEATURES | {"restore", "drill"}
+_ALL_FEATURES = _FEATURES | {"restore", "drill", "emergency"}
 _BELOW_FEATURES = {"postgres", "reporting", "system"}
 ALLOWED: dict[str, set[str]] = {
     "system": set(),
@@ -32,8 +32,12 @@ ALLOWED: dict[str, set[str]] = {
     # What is made of backups: a restore, and the drill, which is one more way to restore.
     "restore": {"backup"} | _BELOW_FEATURES,
     "drill": {"backup", "restore"} | _BELOW_FEATURES,
+    # What a person does when the database is gone: it takes from everything else.
+    "emergency": (_ALL_FEATURES - {"emergency"}) | _BELOW_FEATURES,
     "ansible_module": _ALL_FEATURES | _BELOW_FEATURES,
-    "modules": {"ansible_module"} | _ALL_FEATURES | _BELOW_FEATURES,
+    # What two modules share of the seam.
+    "emergency_module": {"ansible_module"} | _ALL_FEATURES | _BELOW_FEATURES,
+    "modules": {"ansible_module", "emergency_module"} | _ALL_FEATURES | _BELOW_FEATURES,
     # What runs on the controller, around a module.
     "action": {"plugin_utils"},
     "plugin_utils": {"reporting", "system"},

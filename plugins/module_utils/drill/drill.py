@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Callable
 
@@ -22,6 +22,7 @@ from ..reporting.progress import SILENT, Progress
 from ..restore.load import LoadError, load_archive
 from ..restore.prove import compare
 from ..system.errors import ResilienceError
+from ..system.timings import Timings
 from . import forecast
 from .queries import Query, run_queries
 from .target import Target, dumping_client, scratch_target, staging_target, template_cache
@@ -73,20 +74,8 @@ class Removal:
         self.began = time.monotonic()
 
 
-@dataclass
-class Timings:
-    """What took how long, in order."""
-
-    steps: list[tuple[str, float]] = field(default_factory=list)
-
-    @contextlib.contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        """Measure the block under this name."""
-        started = time.monotonic()
-        try:
-            yield
-        finally:
-            self.steps.append((name, time.monotonic() - started))
+class DrillTimings(Timings):
+    """The steps of a drill."""
 
     @contextlib.contextmanager
     def removal(self) -> Iterator[Removal]:
@@ -98,10 +87,6 @@ class Timings:
             if removal.began is not None:
                 self.steps.append(("remove", time.monotonic() - removal.began))
 
-    def of(self, name: str) -> float:
-        """Seconds of one step, 0 if it was not reached."""
-        return sum(seconds for step, seconds in self.steps if step == name)
-
 
 # Called between restore and comparison, with the restored database: where the self test plants its damage.
 Between = Callable[[ConnectionSettings], None]
@@ -112,7 +97,7 @@ def drill_archive(
 ) -> dict[str, Any]:
     """Drill one archive and return the result; marks nothing."""
     started, at = time.monotonic(), datetime.now(timezone.utc)
-    timings = Timings()
+    timings = DrillTimings()
     result: dict[str, Any] = {
         "drill_version": DRILL_VERSION,
         "source": request.source,
@@ -153,7 +138,7 @@ _NOTHING: dict[str, Any] = {
 def _run(
     request: DrillRequest,
     archive: Archive,
-    timings: Timings,
+    timings: DrillTimings,
     result: dict[str, Any],
     progress: Progress,
     between: Between | None,
@@ -273,7 +258,7 @@ def _describe(archive: Archive, now: datetime) -> dict[str, Any]:
     }
 
 
-def _judge_time(request: DrillRequest, result: dict[str, Any], timings: Timings) -> None:
+def _judge_time(request: DrillRequest, result: dict[str, Any], timings: DrillTimings) -> None:
     path = forecast.history_path(request.state_directory, request.source)
     entry = {
         "at": result["at"],

@@ -170,7 +170,7 @@ def run(
     pass_fds: tuple[int, ...] = (),
     account: Account | None = None,
 ) -> Completed:
-    """Run a short program to its end. ``timeout`` is in seconds; a program that exceeds it is killed.
+    """Run a short program to its end. ``timeout`` is in seconds; a program that exceeds it is killed with its children.
 
     Raises MissingDependencyError when it is not there, ProgramFailedError on the timeout. Its exit status
     is for the caller to judge.
@@ -180,7 +180,8 @@ def run(
         try:
             out, err = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired as error:
-            process.kill()
+            # With all it has started: a grandchild would hold the pipes open, and go on.
+            os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
             raise ProgramFailedError(
                 f"{os.path.basename(command[0])} did not end within {timeout or 0:g} s and was stopped",

@@ -17,19 +17,20 @@ from .files import explain_os_error
 
 # What JavaScript takes for white space and for line ends. Python's own idea of them differs: a byte order
 # mark before the first name, or a space pasted from a web page, would make a variable vanish.
-_BLANKS = (
+BLANKS = (
     "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000\ufeff"
 )
-_BLANK = f"[{_BLANKS}]"
+_BLANK = f"[{BLANKS}]"
 _START = "(?:^|(?<=[\u2028\u2029]))"
 _END = "(?:$|(?=[\u2028\u2029]))"
 
-_LINE = re.compile(
+# One assignment. It may begin with blank lines and end in a comment of a later line.
+ASSIGNMENT = re.compile(
     rf"""
-    {_START}{_BLANK}*(?:export{_BLANK}+)?([\w.-]+)  # the name
-    (?:{_BLANK}*={_BLANK}*?|:{_BLANK}+?)     # "=" or ": "
-    ({_BLANK}*'(?:\\'|[^'])*'               # 'as it stands'
+    {_START}{_BLANK}*(?:export{_BLANK}+)?(?P<name>[\w.-]+)
+    (?P<separator>{_BLANK}*={_BLANK}*?|:{_BLANK}+?)     # "=" or ": "
+    (?P<value>{_BLANK}*'(?:\\'|[^'])*'      # 'as it stands'
      |{_BLANK}*"(?:\\"|[^"])*"              # "with \n and \r expanded"
      |{_BLANK}*`(?:\\`|[^`])*`              # `as it stands`
      |[^\#\r\n]+)?                          # bare, up to a "#"
@@ -39,17 +40,25 @@ _LINE = re.compile(
 _QUOTED = re.compile(rf"{_START}(['\"`])([\s\S]*)\1{_END}", re.MULTILINE)
 
 
+def unify_line_ends(text: str) -> str:
+    """The text with the line ends that ``ASSIGNMENT`` expects."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def assignments(text: str) -> list[tuple[str, str]]:
+    """Names and values of a ``.env`` text, in order; a name may be there twice."""
+    return [(match["name"], _value_of(match["value"] or "")) for match in ASSIGNMENT.finditer(unify_line_ends(text))]
+
+
 def parse_env(text: str) -> dict[str, str]:
     """The variables of a ``.env`` text; of a name given twice the last one stands."""
-    values: dict[str, str] = {}
-    for match in _LINE.finditer(text.replace("\r\n", "\n").replace("\r", "\n")):
-        value = (match.group(2) or "").strip(_BLANKS)
-        double_quoted = value.startswith('"')
-        value = _QUOTED.sub(r"\2", value)
-        if double_quoted:
-            value = value.replace("\\n", "\n").replace("\\r", "\r")
-        values[match.group(1)] = value
-    return values
+    return dict(assignments(text))
+
+
+def _value_of(written: str) -> str:
+    trimmed = written.strip(BLANKS)
+    value = _QUOTED.sub(r"\2", trimmed)
+    return value.replace("\\n", "\n").replace("\\r", "\r") if trimmed.startswith('"') else value
 
 
 def read_env_file(path: str) -> dict[str, str]:
