@@ -274,8 +274,10 @@ def test_an_unexpected_fault_is_undone_as_well(host: Host, monkeypatch: pytest.M
         raise ZeroDivisionError
 
     monkeypatch.setattr(rollback, "set_fence", broken)
-    with pytest.raises(ZeroDivisionError), host.never_two():
+    with pytest.raises(MoveFailedError, match="ZeroDivisionError") as caught, host.never_two():
         roll_back(host.request())
+    assert caught.value.running_on == "PostgreSQL"
+    assert "the sessions could not be given back" in caught.value.message
     monkeypatch.undo()
     # The fence could not be given back either, so the journal stays and the next run sees to it.
     host.wait_until_connected("postgresql")

@@ -31,8 +31,8 @@ TIMEOUT_S = 60
 ROLLBACK_POINTS = [
     ("code", "provide_dependencies", "before"),
     ("code", "write_env_file", "after"),
-    ("app", "stop_app", "before"),
-    ("app", "stop_app", "after"),
+    ("app", "delete_app", "before"),
+    ("app", "delete_app", "after"),
     ("carry", "export_sessions", "after"),
     ("rollback", "set_fence", "before"),
     ("rollback", "set_fence", "after"),
@@ -45,8 +45,8 @@ ROLLBACK_POINTS = [
 ROLLFORWARD_POINTS = [
     ("rollforward", "mark_database", "before"),
     ("rollforward", "mark_database", "after"),
-    ("app", "stop_app", "before"),
-    ("app", "stop_app", "after"),
+    ("app", "delete_app", "before"),
+    ("app", "delete_app", "after"),
     ("rollforward", "import_sessions", "after"),
     ("rollforward", "set_fence", "before"),
     ("rollforward", "set_fence", "after"),
@@ -165,7 +165,7 @@ def test_a_rollback_that_is_asked_to_end_undoes_what_it_did(host: Host, phase: s
     assert host.service.digests("loaded_digest") == held
     assert not host.emergency_checkout.exists()
     for left in host.service.state.glob("sessions*"):
-        assert "undone" in left.name
+        assert "undone" in left.name or "rolled-forward" in left.name
 
 
 def reach(host: Host, process: subprocess.Popen[bytes], phase: str) -> None:
@@ -181,7 +181,7 @@ def reach(host: Host, process: subprocess.Popen[bytes], phase: str) -> None:
 
 def test_a_service_a_killed_rollback_left_standing_is_started_again_if_it_cannot_go_on(host: Host) -> None:
     held = host.service.digests()
-    process = start_killed(host, "emergency_rollback", ("app", "stop_app", "after"))
+    process = start_killed(host, "emergency_rollback", ("app", "delete_app", "after"))
     ended(process)
     assert host.side() == "neither"
     assert is_said(host, "emergency_rollback")
@@ -197,7 +197,7 @@ def test_a_roll_forward_that_is_killed_with_the_database_then_gone_again_goes_ba
     held = host.service.digests()
     roll_back(host.request())
     host.back_up()
-    ended(start_killed(host, "emergency_rollforward", ("app", "stop_app", "after")))
+    ended(start_killed(host, "emergency_rollforward", ("app", "delete_app", "after")))
     assert host.side() == "neither"
     host.database.server.stop()
     with pytest.raises(ResilienceError) as caught, host.never_two():

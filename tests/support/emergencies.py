@@ -36,6 +36,7 @@ from demo import session_store
 from tests.conftest import server_for_tests
 from tests.support.databases import TestDatabase, fresh_database
 from tests.support.pm2 import pids_of, pm2_home
+from tests.support.run_processes import parent_of
 from tests.support.service import TAG, WHATSAPP, Service, make_service
 
 SOURCE = "whatsapp"
@@ -167,7 +168,8 @@ class Host:
             with contextlib.suppress(OSError):
                 if b"whatsapp.mjs" in Path("/proc", str(pid), "cmdline").read_bytes():
                     found.append(pid)
-        return found
+        # What it starts looks like itself for the moment between fork and exec.
+        return [pid for pid in found if parent_of(pid) not in found]
 
     @contextlib.contextmanager
     def never_two(self) -> Iterator[None]:

@@ -24,7 +24,17 @@ ENCODINGS: dict[str, Spell] = {
 }
 
 # Ids as WhatsApp has them, and some that are meant to break the way through a file name.
-NASTY_IDS = ("a/b:c+d==", "x::y__z-w.json", "..", "50%", "ünïcødé ✓", "with space", "'; DROP TABLE t; --", "__index")
+NASTY_IDS = (
+    "a/b:c+d==",
+    "x::y__z-w.json",
+    "..",
+    "x:session-1.0",
+    "50%",
+    "ünïcødé ✓",
+    "with space",
+    "'; DROP TABLE t; --",
+    "__index",
+)
 IDS = {
     "pre-key": ("1", "16777215"),
     "session": ("4915112345678.0", "123456789012345_1.12"),

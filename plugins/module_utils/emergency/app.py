@@ -6,8 +6,11 @@
 
 from __future__ import annotations
 
+import glob
+from collections.abc import Iterable
+
 from ..processes.pm2 import Pm2
-from ..processes.pm2_actions import delete_app, start_app, stop_app
+from ..processes.pm2_actions import delete_app, register_app, start_app
 from ..processes.pm2_processes import list_processes
 from ..processes.pm2_spec import AppSpec, spec_of
 from ..system.errors import ResilienceError
@@ -31,22 +34,29 @@ def current(pm2: Pm2, name: str) -> tuple[AppSpec, bool]:
     return spec_of(processes), any(process.running for process in processes)
 
 
+def runs_as(pm2: Pm2, spec: AppSpec, settings: Iterable[str]) -> bool | None:
+    """Whether what PM2 runs under this name is this app, by its code and these settings; None if nothing runs."""
+    processes = [process for process in list_processes(pm2, spec.name) if process.running]
+    if not processes:
+        return None
+    found = spec_of(processes)
+    same_settings = all(found.env.get(name) == spec.env.get(name) for name in settings)
+    return (found.script, found.cwd) == (spec.script, spec.cwd) and same_settings
+
+
 def stop(pm2: Pm2, service: Service) -> None:
-    """Stop the app and see that all its processes are gone. One that PM2 does not have is stopped already."""
-    if list_processes(pm2, service.app):
-        stop_app(pm2, service.app, service.stop_timeout)
+    """Stop the app, see that all its processes are gone, and have PM2 forget it, with any schedule that starts it.
 
-
-def remove(pm2: Pm2, service: Service) -> None:
-    """Stop the app, see that it is gone, and have PM2 forget it."""
+    One that PM2 does not have is stopped already.
+    """
     if list_processes(pm2, service.app):
         delete_app(pm2, service.app, service.stop_timeout)
 
 
 def start(pm2: Pm2, service: Service, spec: AppSpec) -> list[LogFile]:
     """Start the app anew, in the place of whatever has its name; returns its logs from where they ended before."""
-    remove(pm2, service)
-    before = {path: LogFile.at_end(path) for path in (spec.out_log, spec.err_log, spec.log) if path}
+    stop(pm2, service)
+    before = {path: LogFile.at_end(path) for name in (spec.out_log, spec.err_log) if name for path in _log_files(name)}
     # How long it stays up is seen while its connection is waited for.
     processes = start_app(pm2, spec, settle=0.0)
     # The log of an instance has a number in its name, which is new at each start.
@@ -54,8 +64,20 @@ def start(pm2: Pm2, service: Service, spec: AppSpec) -> list[LogFile]:
     return [before.get(path) or LogFile(path) for path in sorted(paths)]
 
 
-def wait_until_connected(pm2: Pm2, service: Service, logs: list[LogFile]) -> None:
-    """Raises NotConnectedError unless the service connects in time."""
+def register(pm2: Pm2, service: Service, spec: AppSpec) -> None:
+    """Enter the app in PM2's list without running it, as one that was stopped before."""
+    stop(pm2, service)
+    register_app(pm2, spec)
+
+
+def _log_files(path: str) -> list[str]:
+    """A log, and those of single instances, which have a number before the ending that PM2 may use again."""
+    base, ending, rest = path.rpartition(".log")
+    return [path, *(glob.glob(glob.escape(base) + "-*.log") if ending and not rest else [])]
+
+
+def wait_until_connected(pm2: Pm2, service: Service, logs: list[LogFile]) -> str | None:
+    """Raises NotConnectedError unless the service connects in time; a warning where only some companies do."""
     signs = Signs(service.connected_patterns, service.failed_patterns, service.connections)
 
     def trouble() -> str | None:
@@ -68,4 +90,7 @@ def wait_until_connected(pm2: Pm2, service: Service, logs: list[LogFile]) -> Non
         down = [process.status for process in processes if not process.running]
         return f'"{service.app}" is {down[0]}' if down else None
 
-    wait_for_connection(logs, signs, service.connected_timeout, trouble)
+    seen = wait_for_connection(logs, signs, service.connected_timeout, trouble)
+    if seen < service.connections:
+        return f"Only {seen} of {service.connections} connections were seen: read the log of the others"
+    return None

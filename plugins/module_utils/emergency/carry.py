@@ -7,17 +7,16 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from ..drill.target import dumping_client, scratch_target, template_cache
 from ..postgres.settings import ConnectionSettings
 from ..reporting.progress import SILENT, Progress
-from ..restore.chosen import wrong_bytes
+from ..restore.chosen import snapshot_time, wrong_bytes
 from ..restore.load import load_archive
 from ..sessions.export import ExportRequest, ExportResult, export_sessions
-from ..sessions.layout import SessionLayout
 from ..sessions.standby_copy import export_standby
 from ..system.errors import ArchiveError, ResilienceError
 from .request import BACKUP, DATABASE, EmergencyRequest
@@ -38,10 +37,10 @@ def carry_to_files(
 ) -> Carried:
     """Export every session into the service's directory, read back and equal; all or nothing. Raises ResilienceError."""
     if source.kind == DATABASE:
-        result = _export(request, request.settings, owner, progress)
+        result = _export(request, request.settings, owner, progress, None)
     elif source.kind == BACKUP:
-        with _restored(request, source, progress) as settings:
-            result = _export(request, settings, owner, progress)
+        with _restored(request, source, progress) as (settings, shown):
+            result = _export(request, settings, owner, progress, shown)
     else:
         result = export_standby(
             request.state_directory, request.source, request.service.sessions_directory, owner, progress
@@ -51,14 +50,22 @@ def carry_to_files(
 
 
 def _export(
-    request: EmergencyRequest, settings: ConnectionSettings, owner: tuple[int, int] | None, progress: Progress
+    request: EmergencyRequest,
+    settings: ConnectionSettings,
+    owner: tuple[int, int] | None,
+    progress: Progress,
+    shown: datetime | None,
 ) -> ExportResult:
+    """``shown`` is the moment a backup shows, which the server it was restored into does not know."""
     directory = request.service.sessions_directory
-    return export_sessions(ExportRequest(request.source, settings, request.layout, directory, owner=owner), progress)
+    asked = ExportRequest(request.source, settings, request.layout, directory, owner=owner, snapshot_at=shown)
+    return export_sessions(asked, progress)
 
 
 @contextlib.contextmanager
-def _restored(request: EmergencyRequest, source: Candidate, progress: Progress) -> Iterator[ConnectionSettings]:
+def _restored(
+    request: EmergencyRequest, source: Candidate, progress: Progress
+) -> Iterator[tuple[ConnectionSettings, datetime]]:
     """The backup's session tables in a scratch server. Raises ResilienceError."""
     archive = source.archive
     if archive is None or archive.manifest is None:
@@ -84,21 +91,4 @@ def _restored(request: EmergencyRequest, source: Candidate, progress: Progress) 
         tools = dumping_client(archive.manifest, request.client_directory, [str(target.facts["directory"])])
         progress.step("restore", bytes=archive.size_bytes)
         load_archive(archive.path, archive.manifest, tools, settings, target.options, progress=progress)
-        yield settings
-
-
-def tables_of(layout: SessionLayout) -> tuple[str, ...]:
-    """The tables that hold the sessions, as ``schema.table``."""
-    return tuple(f"{layout.schema}.{name}" for name in (layout.auth_table, layout.keys_table) if name)
-
-
-def set_aside(directory: str, suffix: str) -> str | None:
-    """Move what is in the way of the sessions to a name of its own; returns that name, None if nothing was there."""
-    try:
-        if not os.listdir(directory):
-            return None
-    except FileNotFoundError:
-        return None
-    aside = f"{directory}.{suffix}"
-    os.rename(directory, aside)
-    return aside
+        yield settings, snapshot_time(archive.manifest)

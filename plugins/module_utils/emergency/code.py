@@ -98,6 +98,8 @@ def check_out_again(service: Service, previous: Mapping[str, Any]) -> None:
     restore_checkout(service.checkout, Head(**previous["head"]))
     provide_dependencies(service.checkout, service.checkout, service.npm_program, service.npm_timeout)
     old: Mapping[str, str | None] = previous["settings"]
+    if not os.path.exists(service.own_env_file) and not any(old.values()):
+        return
     write_env_file(
         service.own_env_file,
         {name: value for name, value in old.items() if value is not None},

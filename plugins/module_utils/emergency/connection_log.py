@@ -23,6 +23,7 @@ POLL_SECONDS = 0.05
 ALIVE_SECONDS = 0.5
 # A service that logs without an end must not fill the memory.
 PIECE_BYTES = 1 << 20
+LINE_CHARACTERS = 20_000
 
 
 class NotConnectedError(ResilienceError):
@@ -75,32 +76,37 @@ class Signs:
 
 def wait_for_connection(
     logs: Sequence[LogFile], signs: Signs, timeout: float, trouble: Callable[[], str | None]
-) -> float:
-    """Wait until the logs show the connection; returns the seconds it took.
+) -> int:
+    """Wait until the logs show all connections, or the time is over; returns how many they show, at least one.
 
-    ``trouble`` tells what is wrong with the service itself, if anything; it is asked now and then. Raises
-    NotConnectedError with the reason.
+    Of several companies one that WhatsApp refuses does not bring down the others. ``trouble`` tells what is wrong with
+    the service itself, if anything; it is asked now and then. Raises NotConnectedError with the reason.
     """
-    connected = [re.compile(pattern) for pattern in signs.connected]
+    # A connection may be told in several ways, each of them once.
+    connected = {re.compile(pattern): 0 for pattern in signs.connected}
     failed = [re.compile(pattern) for pattern in signs.failed]
-    started, asked, seen, last = time.monotonic(), time.monotonic(), 0, ""
+    started, asked, seen, refused, last = time.monotonic(), time.monotonic(), 0, 0, ""
     while True:
-        for log in logs:
-            for line in log.new_lines():
-                last = line if line.strip() else last
-                seen += any(pattern.search(line) for pattern in connected)
-                if any(pattern.search(line) for pattern in failed):
-                    raise _not_connected("WhatsApp refused the service's credentials, or asks to pair a phone", line)
-        if seen >= signs.connections:
-            return time.monotonic() - started
+        # An endless line must not keep an expression busy.
+        for line in (line[:LINE_CHARACTERS] for log in logs for line in log.new_lines()):
+            last = line if line.strip() else last
+            for pattern in connected:
+                connected[pattern] += bool(pattern.search(line))
+            refused += any(pattern.search(line) for pattern in failed)
+        seen = max(connected.values(), default=0)
+        if seen >= signs.connections or (seen and seen + refused >= signs.connections):
+            return seen
+        if refused >= signs.connections:
+            raise _not_connected("WhatsApp refused the service's credentials, or asks to pair a phone", last)
         if time.monotonic() - asked >= ALIVE_SECONDS:
             wrong = trouble()
             if wrong is not None:
                 raise _not_connected(wrong, last)
             asked = time.monotonic()
         if time.monotonic() - started >= timeout:
-            some = f"{seen} of {signs.connections} connections" if seen else "no sign of a connection"
-            raise _not_connected(f"After {timeout:g} s the logs show {some}", last)
+            if seen:
+                return seen
+            raise _not_connected(f"After {timeout:g} s the logs show no sign of a connection", last)
         time.sleep(POLL_SECONDS)
 
 

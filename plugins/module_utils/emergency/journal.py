@@ -52,6 +52,10 @@ class Journal:
     sessions_directory: str
     previous: Mapping[str, Any] | None = None
     set_aside: str | None = None
+    # Whether the service was ever started on the other side: what lies there may be newer than what it was made from.
+    written: bool = False
+    # Whether the database was given a mark.
+    marked: bool = False
     data: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     updated_at: str = ""
 

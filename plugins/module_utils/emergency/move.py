@@ -49,16 +49,20 @@ def move(way: Way) -> None:
                 way.code()
         run.stopped_at = run.stopped_at or time.monotonic()
         with run.step("start"):
-            run.reach("starting")
+            run.reach("starting", written=True)
             logs = app.start(run.pm2, service, way.target.spec)
         run.started_seconds = time.monotonic() - run.stopped_at
         with run.step("connect"):
             run.reach("connecting")
-            app.wait_until_connected(run.pm2, service, logs)
+            warning = app.wait_until_connected(run.pm2, service, logs)
+            run.warnings += [warning] if warning else []
     except ResilienceError as error:
-        raise _undone(way, error) from error
+        raise undone(way, error) from error
+    except Exception as error:
+        # A fault of ours: the service is not left standing, and it is said what became of it.
+        raise undone(way, ResilienceError(f"A fault of the collection itself ({type(error).__name__})")) from error
     except BaseException:
-        # Asked to end, or a fault of ours: the service is not left standing.
+        # Asked to end.
         undo(way)
         raise
     run.recovery_seconds = time.monotonic() - run.stopped_at
@@ -85,26 +89,27 @@ def _tell_under_way(run: Run) -> None:
         record(run.request.state_directory, underway)
 
 
-def put_back(way: Way, error: ResilienceError) -> MoveFailedError:
-    """Undo what an earlier run, which was killed before the switch, left undone; the error to raise."""
-    return _undone(way, error)
-
-
-def _undone(way: Way, error: ResilienceError) -> MoveFailedError:
+def undone(way: Way, error: ResilienceError) -> MoveFailedError:
+    """Undo what this run has done, or one that was killed before the switch; the error to raise."""
     undoing = undo(way)
     failure = MoveFailedError(error.message, stage=error.stage, remedy=error.remedy, cmd=error.cmd, rc=error.rc)
     failure.stderr = error.stderr
     if undoing.started:
         failure.running_on = way.origin.name
         words = f"The service runs on {way.origin.name} as before"
+        if way.origin_is_dead:
+            words = f"The service was started on {way.origin.name} again, which does not answer: nobody is served"
     elif not undoing.problems:
         words = f"The service is set to run on {way.origin.name} as before; it was not running then, and is not now"
+    elif undoing.unknown:
+        words = "WHETHER THE SERVICE RUNS IS NOT KNOWN: look with pm2 list before anything is started"
     else:
         words = "THE SERVICE DOES NOT RUN"
     if undoing.problems:
         words += ", and not all could be undone: " + "; ".join(undoing.problems)
         again = "Run the same playbook again: it finishes what was begun. By hand: docs/emergency.md."
         failure.remedy = " ".join(filter(None, (again, error.remedy)))
-    failure.message = f"{error.message.rstrip('.')}. {words}"
+    notes = "".join(f". {warning}" for warning in way.run.warnings)
+    failure.message = f"{error.message.rstrip('.')}. {words}{notes}"
     failure.args = (failure.message,)
     return failure

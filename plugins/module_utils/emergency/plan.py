@@ -50,7 +50,7 @@ def plan_rollback(request: EmergencyRequest, pm2: Pm2, earlier: Journal | None) 
             stage="preflight",
             remedy="Correct `checkout`: it is the directory whose git repository holds the service's code.",
         )
-    candidates = survey(request)
+    candidates = survey(request, resuming=earlier is not None)
     return Plan(
         tuple(candidates), choose(request, candidates), commit, original, emergency, was_running, tuple(code_words)
     )

@@ -26,7 +26,11 @@ FILE_SETTINGS = {
 # What Baileys and the service log once WhatsApp has accepted the login. "connected to WA" comes before it.
 CONNECTED_PATTERNS = (r"opened connection to WA", r"connection['\"]?\s*:\s*['\"]open\b")
 # The credentials were refused (401), are used elsewhere (440), or were not found, so that a new phone is asked for.
-FAILED_PATTERNS = (r"statusCode['\"]?\s*:\s*(401|440)\b", r"['\"]qr['\"]\s*:\s*['\"]")
+# Only in a line that speaks of a connection: an HTTP server logs a 401 of its own.
+FAILED_PATTERNS = (
+    r"(?i)^(?=.*(connection|disconnect|logged ?out|conflict)).*statusCode['\"]?\s*:\s*(401|440)\b",
+    r"\bqr['\"]?\s*:\s*['\"]",
+)
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
+from ..processes.pm2 import Pm2
 from ..processes.pm2_spec import spec_from_dict
 from ..reporting.progress import SILENT, Progress
 from ..reporting.report import utc_now
-from ..sessions.fence import FILES, POSTGRESQL, clear_mark, mark_database, set_fence
+from ..sessions.fence import FILES, POSTGRESQL, clear_mark, mark_database, require_database, set_fence
 from ..system.errors import ResilienceError
 from ..system.files import explain_os_error, remove_tree_or_file
 from . import code
@@ -30,10 +31,12 @@ from .ground import (
     owner_of,
     pm2_of,
     require_confirmation,
+    require_running,
+    runs_origin,
     stamp,
 )
 from .journal import ROLLBACK, Journal, read_journal, remove_journal
-from .move import move, put_back
+from .move import move, undone
 from .plan import Plan, plan_rollback
 from .request import CHECKOUT, DATABASE, EmergencyRequest
 from .sources import Candidate
@@ -42,10 +45,11 @@ from .way import Run, Side, Way
 
 def preview_rollback(request: EmergencyRequest) -> Outcome:
     """What ``roll_back`` would do. Changes nothing; raises ResilienceError for what it would refuse."""
-    journal = read_journal(request.state_directory, request.source)
-    if _is_done(journal) or (journal is not None and journal.switched):
+    pm2 = pm2_of(request)
+    journal = _journal(request, pm2)
+    if journal is not None and (not journal.unfinished or journal.switched):
         return Outcome(journal=journal)
-    return Outcome(plan_rollback(request, pm2_of(request), journal), journal=journal)
+    return Outcome(plan_rollback(request, pm2, journal), journal=journal)
 
 
 def roll_back(request: EmergencyRequest, progress: Progress = SILENT) -> Outcome:
@@ -54,11 +58,11 @@ def roll_back(request: EmergencyRequest, progress: Progress = SILENT) -> Outcome
     Raises MoveFailedError, which says on which side the service runs now; any other ResilienceError: nothing was touched.
     """
     with one_at_a_time(request):
-        journal = read_journal(request.state_directory, request.source)
-        if _is_done(journal):
+        pm2 = pm2_of(request)
+        journal = _journal(request, pm2)
+        if journal is not None and not journal.unfinished:
             return Outcome(journal=journal)
         require_confirmation(request)
-        pm2 = pm2_of(request)
         if journal is not None and journal.switched:
             # Its files may be newer by now than what they were made from.
             return _go(Run(request, pm2, journal, progress), None)
@@ -70,19 +74,29 @@ def roll_back(request: EmergencyRequest, progress: Progress = SILENT) -> Outcome
             if journal is None:
                 raise
             # Killed after it had stopped the service: that is not left so.
-            raise put_back(ToFiles(Run(request, pm2, journal, progress), None), error) from error
+            raise undone(ToFiles(Run(request, pm2, journal, progress), None), error) from error
         return _go(Run(request, pm2, _begin(request, plan, journal), progress, warnings=warnings), plan)
 
 
-def _is_done(journal: Journal | None) -> bool:
-    if journal is None or journal.direction == ROLLBACK:
-        return journal is not None and not journal.unfinished
-    raise ResilienceError(
-        f"The roll-forward that began at {journal.started_at} is unfinished",
-        stage="preflight",
-        remedy="Run the playbook emergency_rollforward again. If the database is gone once more, it brings the service "
-        "back to its files.",
-    )
+def _journal(request: EmergencyRequest, pm2: Pm2) -> Journal | None:
+    """What was done so far, as far as what PM2 runs bears it out. Raises ResilienceError."""
+    journal = read_journal(request.state_directory, request.source)
+    if journal is None:
+        require_database(request.state_directory, request.source, "roll back")
+        return None
+    if journal.direction != ROLLBACK:
+        raise ResilienceError(
+            f"The roll-forward that began at {journal.started_at} is unfinished",
+            stage="preflight",
+            remedy="Run the playbook emergency_rollforward again. If the database is gone once more, it brings the service "
+            "back to its files.",
+        )
+    if not journal.unfinished:
+        require_running(pm2, journal, ON_FILES)
+    elif journal.switched and runs_origin(pm2, journal.original, journal.emergency):
+        # A boot has brought it back as it was: it works on the database, which is newer than the files by now.
+        journal = replace(journal, phase="stopping")
+    return journal
 
 
 def _begin(request: EmergencyRequest, plan: Plan, earlier: Journal | None) -> Journal:
@@ -98,6 +112,8 @@ def _begin(request: EmergencyRequest, plan: Plan, earlier: Journal | None) -> Jo
         release=service.release,
         code_directory=service.code_directory,
         sessions_directory=service.sessions_directory,
+        written=earlier.written if earlier else False,
+        marked=earlier.marked if earlier else False,
         previous=earlier.previous if earlier else code.standing(service),
         set_aside=earlier.set_aside if earlier else _aside(service.sessions_directory),
         data={"kind": plan.chosen.kind, "what": plan.chosen.what},
@@ -120,13 +136,14 @@ class ToFiles(Way):
         self.chosen = chosen
 
     @property
-    def _marks_database(self) -> bool:
-        return bool(self.run.journal.data["kind"] == DATABASE)
+    def origin_is_dead(self) -> bool:  # type: ignore[override]
+        """The sessions had to come from somewhere else."""
+        return bool(self.run.journal.data["kind"] != DATABASE)
 
     def carry(self) -> None:
         """Every session into the files, read back and equal."""
         run = self.run
-        _make_way(run.journal)
+        _make_way(run)
         if self.chosen is not None:
             carried = carry_to_files(run.request, self.chosen, owner_of(run.pm2), run.progress)
             run.reach("carrying", data={**run.journal.data, **asdict(carried)})
@@ -139,7 +156,8 @@ class ToFiles(Way):
         """To the files, on this host and, if it is there, in the database."""
         request = self.run.request
         fence = set_fence(request.state_directory, request.source, FILES, request.by)
-        if self._marks_database:
+        if not self.origin_is_dead:
+            self.run.reach(self.run.journal.phase, marked=True)
             self.run.warnings += on_database(
                 request, lambda connection: mark_database(connection, request.layout, request.source, fence)
             )
@@ -148,7 +166,7 @@ class ToFiles(Way):
         """Back to the database."""
         request = self.run.request
         set_fence(request.state_directory, request.source, POSTGRESQL, f"{request.by} (undone)")
-        if self._marks_database:
+        if self.run.journal.marked:
             self.run.warnings += on_database(request, lambda connection: clear_mark(connection, request.layout))
 
     def forget(self) -> None:
@@ -173,9 +191,12 @@ def _aside(directory: str) -> str | None:
     return f"{directory}.before-{stamp()}" if os.path.isdir(directory) and os.listdir(directory) else None
 
 
-def _make_way(journal: Journal) -> None:
+def _make_way(run: Run) -> None:
+    journal = run.journal
     aside = journal.set_aside
-    if aside is not None and not os.path.exists(aside):
+    if journal.written:
+        _keep_written(run)
+    if aside is not None and not os.path.exists(aside) and os.path.isdir(journal.sessions_directory):
         _rename(journal.sessions_directory, aside)
 
 
@@ -185,13 +206,21 @@ def _clear_away(run: Run, switched: bool) -> None:
     if aside is not None and not os.path.isdir(aside):
         # Nothing was moved yet: what is there is what was there.
         return
-    if switched and os.path.isdir(directory):
-        kept = f"{directory}.undone-{stamp()}"
-        _rename(directory, kept)
-        run.warnings.append(f"What the service wrote while it ran on files is kept in {kept}")
+    if switched or run.journal.written:
+        _keep_written(run)
     remove_tree_or_file(directory)
     if aside is not None:
         _rename(aside, directory)
+
+
+def _keep_written(run: Run) -> None:
+    """What the service has written to while it ran on files is never removed."""
+    directory = run.journal.sessions_directory
+    if os.path.isdir(directory) and os.listdir(directory):
+        kept = f"{directory}.undone-{stamp()}"
+        _rename(directory, kept)
+        run.warnings.append(f"What the service wrote while it ran on files is kept in {kept}")
+    run.reach(run.journal.phase, written=False)
 
 
 def _rename(path: str, new: str) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from ..backup.catalogue import Archive
 from ..backup.fresh import fresh_backup
 from ..postgres.connection import connect
+from ..processes.pm2 import Pm2
 from ..processes.pm2_spec import spec_from_dict
 from ..reporting.progress import SILENT, Progress
 from ..sessions.directory import read_sessions
@@ -23,9 +24,20 @@ from ..system.errors import ResilienceError
 from ..system.files import explain_os_error
 from ..system.units import HOUR
 from . import code
-from .ground import ON_DATABASE, ON_FILES, Outcome, on_database, one_at_a_time, pm2_of, require_confirmation, stamp
+from .ground import (
+    ON_DATABASE,
+    ON_FILES,
+    Outcome,
+    on_database,
+    one_at_a_time,
+    pm2_of,
+    require_confirmation,
+    require_running_or_down,
+    runs_origin,
+    stamp,
+)
 from .journal import ROLLBACK, ROLLFORWARD, Journal, read_journal, remove_journal, write_journal
-from .move import move, put_back
+from .move import move, undone
 from .request import EmergencyRequest, Service
 from .way import Run, Side, Way
 
@@ -43,7 +55,7 @@ class WayBack:
 
 def preview_rollforward(request: EmergencyRequest) -> Outcome:
     """What ``roll_forward`` would do. Changes nothing; raises ResilienceError for what it would refuse."""
-    journal = _journal(request)
+    journal = _journal(request, pm2_of(request))
     if journal is None or journal.switched_back:
         return Outcome(journal=journal)
     return Outcome(_plan(request, journal), journal=journal)
@@ -55,31 +67,33 @@ def roll_forward(request: EmergencyRequest, progress: Progress = SILENT) -> Outc
     Raises MoveFailedError, which says on which side the service runs now; any other ResilienceError: nothing was touched.
     """
     with one_at_a_time(request):
-        journal = _journal(request)
+        pm2 = pm2_of(request)
+        journal = _journal(request, pm2)
         if journal is None:
             return Outcome()
         require_confirmation(request)
         request = replace(request, service=_as_it_was(request, journal))
-        run = Run(request, pm2_of(request), journal, progress)
+        run = Run(request, pm2, journal, progress)
         if journal.switched_back:
             # The database may be newer by now than the files.
             return _go(run, None)
         try:
             progress.step("preflight")
             plan = _plan(request, journal)
+            # First of all: a database that is back must not be taken for the owner of the sessions by anybody else. (Or a
+            # run was killed between giving them to the database and starting the service there.)
+            _give_to_files(run, request.by)
         except ResilienceError as error:
             if journal.direction == ROLLBACK:
                 raise
             # Killed after it had stopped the service: that is not left so.
-            raise put_back(ToDatabase(run), error) from error
-        # First of all: a database that is back must not be taken for the owner of the sessions by anybody else. (Or a run
-        # was killed between giving them to the database and starting the service there.)
-        _give_to_files(run, request.by)
+            raise undone(ToDatabase(run), error) from error
         run.journal = replace(journal, direction=ROLLFORWARD, phase="stopping", was_running=True)
         return _go(run, plan)
 
 
-def _journal(request: EmergencyRequest) -> Journal | None:
+def _journal(request: EmergencyRequest, pm2: Pm2) -> Journal | None:
+    """What was done so far, as far as what PM2 runs bears it out. Raises ResilienceError."""
     journal = read_journal(request.state_directory, request.source)
     if journal is not None and journal.direction == ROLLBACK and journal.unfinished:
         raise ResilienceError(
@@ -93,6 +107,11 @@ def _journal(request: EmergencyRequest) -> Journal | None:
             stage="preflight",
             remedy='Bring them back by hand: docs/emergency.md, "Without the journal".',
         )
+    if journal is not None and not journal.unfinished and journal.direction == ROLLBACK:
+        require_running_or_down(pm2, journal)
+    elif journal is not None and journal.switched_back and runs_origin(pm2, journal.emergency, journal.original):
+        # A boot has brought it back to its files, which are newer than the database by now.
+        journal = replace(journal, phase="stopping")
     return journal
 
 
@@ -131,12 +150,9 @@ def _clear(run: Run) -> None:
     kept = f"{directory}.rolled-forward-{stamp()}"
     try:
         os.rename(directory, kept)
-    except FileNotFoundError:
-        kept = ""
-    except OSError as error:
-        raise explain_os_error(error, directory, "move") from error
-    if kept:
         run.warnings.append(f"The files the service ran on are kept in {kept}; remove them once all is well")
+    except OSError as error:
+        run.warnings.append(f"{explain_os_error(error, directory, 'move').message}: move it by hand, it counts no more")
     try:
         code.remove(run.request)
     except ResilienceError as error:
@@ -161,6 +177,9 @@ class ToDatabase(Way):
         result = import_sessions(
             ImportRequest(request.source, request.settings, request.layout, directory), run.progress
         )
+        skipped = [f"{tenant.tenant} ({tenant.skipped})" for tenant in result.tenants if tenant.skipped]
+        if skipped:
+            run.warnings.append("Not brought into the database: {}".format(", ".join(skipped)))
         counts = {name: sum(getattr(tenant, name) for tenant in result.tenants) for name in COUNTS}
         run.reach("carrying", data={**run.journal.data, "imported": counts, "tenants": len(result.tenants)})
 

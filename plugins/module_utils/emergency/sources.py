@@ -17,14 +17,20 @@ from datetime import datetime, timezone
 from ..backup import catalogue
 from ..backup.catalogue import Archive
 from ..backup.fresh import snapshot_age
-from ..postgres.connection import connect
+from ..postgres.client import ClientTools, find_clients
+from ..postgres.connection import answering_within, connect
 from ..sessions.creds import check_creds
+from ..sessions.fence import require_unmarked
 from ..sessions.layout import check_layout
 from ..sessions.standby import read_standby
-from ..sessions.store import open_snapshot
-from ..system.errors import ConnectionFailedError, ResilienceError
+from ..sessions.store import SessionSnapshot, open_snapshot
+from ..system.errors import ConnectionFailedError, MissingDependencyError, ResilienceError
 from ..system.units import human_duration
 from .request import AUTO, BACKUP, DATABASE, STANDBY, EmergencyRequest
+
+# A server that takes the connection and then says nothing is as good as gone.
+ANSWER_SECONDS = 30.0
+SILENT = "gave no answer"
 
 _OTHERS = "If the database is lost all the same, name another source: data_source=standby or data_source=backup."
 
@@ -52,13 +58,15 @@ class Candidate:
         return self.what if self.kind == DATABASE else f"{self.what} ({human_duration(max(0.0, self.age or 0.0))} old)"
 
 
-def survey(request: EmergencyRequest) -> list[Candidate]:
+def survey(request: EmergencyRequest, resuming: bool = False) -> list[Candidate]:
     """Every source, whether it can serve or not. Changes nothing.
+
+    A database that carries the mark of another rollback is refused; ``resuming`` says that the mark may be our own.
 
     Raises ResilienceError where the database answers and what it says must be dealt with first, unless another
     source was named.
     """
-    return [_database(request), _standby(request), _backup(request)]
+    return [_database(request, resuming), _standby(request), _backup(request)]
 
 
 def choose(request: EmergencyRequest, candidates: list[Candidate]) -> Candidate:
@@ -88,19 +96,24 @@ def choose(request: EmergencyRequest, candidates: list[Candidate]) -> Candidate:
     return chosen
 
 
-def _database(request: EmergencyRequest) -> Candidate:
+def _database(request: EmergencyRequest, resuming: bool) -> Candidate:
     what = f"live {request.settings.describe()}"
     if request.data_source not in (AUTO, DATABASE):
         return Candidate(DATABASE, what, obstacle=f"not looked at, the {request.data_source} was asked for")
     try:
-        with contextlib.closing(connect(request.settings)) as connection:
+        with contextlib.ExitStack() as stack:
+            # Three attempts; whether it answers is decided by whatever pg_isready there is.
+            connection = stack.enter_context(contextlib.closing(connect(request.settings, _clients(request))))
+            stack.enter_context(answering_within(connection, ANSWER_SECONDS))
             check_layout(connection, request.layout, request.settings)
-        with open_snapshot(request.settings, request.layout) as snapshot:
+            if not resuming:
+                require_unmarked(connection, request.layout, "take the sessions from this database")
+        with open_snapshot(request.settings, request.layout) as snapshot, _answering(snapshot):
             tenants = snapshot.tenants()
             for tenant in tenants:
                 check_creds(snapshot.creds(tenant), tenant)
     except ConnectionFailedError as error:
-        if not error.transient:
+        if not error.transient and SILENT not in error.message:
             # It is there and says no: a password or a certificate is sooner mended than a service moved.
             error.remedy = " ".join(filter(None, (error.remedy, _OTHERS)))
             raise error.at_stage("source") from error
@@ -111,6 +124,17 @@ def _database(request: EmergencyRequest) -> Candidate:
     if not tenants:
         return Candidate(DATABASE, what, obstacle="it holds no session")
     return Candidate(DATABASE, what, age=0.0, tenants=len(tenants))
+
+
+def _answering(snapshot: SessionSnapshot) -> contextlib.AbstractContextManager[None]:
+    return answering_within(snapshot.connection, ANSWER_SECONDS)
+
+
+def _clients(request: EmergencyRequest) -> tuple[ClientTools, ...]:
+    try:
+        return find_clients(request.client_directory)
+    except MissingDependencyError:
+        return ()
 
 
 def _standby(request: EmergencyRequest) -> Candidate:

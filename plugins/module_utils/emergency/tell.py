@@ -78,7 +78,8 @@ def page(request: EmergencyRequest, outcome: Outcome, direction: str) -> list[st
             "WHAT TO DO NEXT",
             "  1. Send a message to a phone and back; read the log: pm2 logs " + app,
             "  2. Do not start anything else on these sessions: two connections with the same credentials end each other.",
-            "  3. Bring the database back (playbook restore, or the provider). Nothing is lost by waiting.",
+            "  3. Bring the database back (playbook restore, or the provider). Until then these files are the only copy:",
+            f"     copy them to another host now and then ({run.journal.sessions_directory}).",
             "  4. Then go back, first with --check --diff in place of the confirmation:",
             f"     ansible-playbook -i inventory baileys.resilience.emergency_rollforward -e emergency_confirm={app}",
         ]
@@ -104,7 +105,7 @@ def _on_files(request: EmergencyRequest, run: Run) -> list[str]:
     ]
     if "keys" in data:
         lines.append(
-            "  %d keys of %d tenants, as of %s, from the %s"
+            "  %d keys, tenants %d, as of %s, from the %s"
             % (data["keys"], data["tenants"], data["snapshot_at"], data["what"])
         )
     lines.append("  the sessions belong to the files: standby, cleanup, export and import refuse until the way back")
@@ -119,7 +120,7 @@ def result(request: EmergencyRequest, outcome: Outcome, direction: str, plan: li
     """The result of the module as plain data."""
     run, journal = outcome.run, outcome.journal
     answer: dict[str, Any] = {
-        "changed": run is not None or outcome.plan is not None,
+        "changed": run is not None or outcome.plan is not None or bool(journal and journal.unfinished),
         "plan": plan,
         "page": page(request, outcome, direction),
         "data": dict(journal.data) if journal else {},
@@ -140,7 +141,10 @@ def _message(request: EmergencyRequest, outcome: Outcome, direction: str) -> str
         )
         return f'"{app}" runs on {there} and is connected to WhatsApp{away}.'
     if outcome.plan is not None:
-        return f'"{app}" would be brought to {there}; nothing was touched.'
+        words = f'"{app}" would be brought to {there}; nothing was touched.'
+        if outcome.journal is not None and outcome.journal.unfinished:
+            words += f" An earlier run was interrupted ({outcome.journal.phase}); look whether the service runs."
+        return words
     if outcome.journal is not None and outcome.journal.unfinished:
         return f'An earlier run for "{app}" was interrupted ({outcome.journal.phase}); the next one finishes it.'
     return f'"{app}" runs on {there} already; nothing was done.'
@@ -188,7 +192,6 @@ def failure_report(job: str, subject: str, error: ResilienceError, seconds: floa
         title=error.message,
         facts=tuple(facts),
         remedy=error.remedy,
-        measurements={"recovery_seconds": round(seconds, 3)},
         duration=round(seconds, 3),
     )
 

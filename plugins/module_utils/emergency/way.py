@@ -66,6 +66,8 @@ class Way:
     """One of the two ways: how it does what both have to do. Every method may raise ResilienceError."""
 
     carry_name = "carry"
+    # Whether what the service comes from did not answer when the run began.
+    origin_is_dead = False
 
     def __init__(self, run: Run, origin: Side, target: Side) -> None:
         self.run, self.origin, self.target = run, origin, target

@@ -43,6 +43,8 @@ _PASSING = (
     "Connection reset",
     "Connection timed out",
     "timeout expired",
+    "No route to host",
+    "Network is unreachable",
     "closed the connection unexpectedly",
     "could not translate host name",
     "the database system is starting up",

@@ -46,6 +46,8 @@ LOCK_SECONDS = 5.0
 
 # What the server says to a role that may not create, write or drop the mark.
 _INSUFFICIENT_PRIVILEGE = "42501"
+# And to one that waits for what something else holds.
+_LOCK_NOT_AVAILABLE = "55P03"
 
 
 class FencedError(ResilienceError):
@@ -127,7 +129,7 @@ def mark_database(connection: Any, layout: SessionLayout, source: str, fence: Fe
     """
     table = sql.Identifier(layout.schema, MARK_TABLE)
     refused = f"The mark {layout.schema}.{MARK_TABLE} could not be left in the database: the role may not create it"
-    with connection, connection.cursor() as cursor, _told_as_warning(refused) as warnings:
+    with _transaction(connection, refused) as (cursor, warnings):
         if not _mark_exists(cursor, layout):
             cursor.execute(
                 sql.SQL(
@@ -183,10 +185,17 @@ def _read_mark(connection: Any, layout: SessionLayout) -> list[Any]:
 def clear_mark(connection: Any, layout: SessionLayout) -> str | None:
     """Take the mark out of the database, in a transaction of its own; returns a warning where the role may not."""
     refused = f"The mark {layout.schema}.{MARK_TABLE} could not be removed: it belongs to another role"
-    with connection, connection.cursor() as cursor, _told_as_warning(refused) as warnings:
-        # A dump that runs holds every table it reads: this is not worth a wait.
+    table = sql.Identifier(layout.schema, MARK_TABLE)
+    with _transaction(connection, refused) as (cursor, warnings):
+        if _mark_exists(cursor, layout):
+            # That alone says whose they are. A dump that runs holds the table, so it may have to stay.
+            cursor.execute(sql.SQL("UPDATE {} SET owner = %s").format(table), (POSTGRESQL,))
+    if warnings:
+        return warnings[0]
+    busy = f"The empty mark {layout.schema}.{MARK_TABLE} stays in the database, because something reads it; drop it"
+    with _transaction(connection, busy) as (cursor, warnings):
         cursor.execute("SET LOCAL lock_timeout = '2s'")
-        cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(layout.schema, MARK_TABLE)))
+        cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
     return warnings[0] if warnings else None
 
 
@@ -200,13 +209,22 @@ def _mark_exists(cursor: Any, layout: SessionLayout) -> bool:
 
 
 @contextlib.contextmanager
+def _transaction(connection: Any, refused: str) -> Iterator[tuple[Any, list[str]]]:
+    """A transaction of its own, and the list of what it was refused."""
+    with contextlib.ExitStack() as stack:
+        warnings = stack.enter_context(_told_as_warning(refused))
+        stack.enter_context(connection)
+        yield stack.enter_context(connection.cursor()), warnings
+
+
+@contextlib.contextmanager
 def _told_as_warning(refused: str) -> Iterator[list[str]]:
     """A role without the right is told of in the list that is given; every other error is an error."""
     warnings: list[str] = []
     try:
         yield warnings
     except psycopg2.Error as error:
-        if error.pgcode != _INSUFFICIENT_PRIVILEGE:
+        if error.pgcode not in (_INSUFFICIENT_PRIVILEGE, _LOCK_NOT_AVAILABLE):
             words = " ".join(str(error).split())
             raise ResilienceError(f"The fence could not be marked in the database: {words}", stage="fence") from error
         warnings.append(refused)

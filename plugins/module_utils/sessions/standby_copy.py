@@ -44,6 +44,8 @@ def export_standby(
 ) -> ExportResult:
     """Copy every session of the standby into ``<directory>/<tenant>/``, read back; nothing is touched before all are.
 
+    Those that the database had no more are left out: their phones are gone, and WhatsApp would refuse them. Unless there
+    is nothing else.
     ``snapshot_at`` of the result is the oldest moment of a session that the database still had. Raises ResilienceError, for
     a session that is damaged too.
     """
@@ -61,10 +63,11 @@ def export_standby(
             stage="standby",
             remedy="Take the newest backup instead, and let standby.yml run by a schedule.",
         )
-    progress.step("copy", bytes=sum(one.content.size_bytes for one in state.tenants))
+    tenants = [one for one in state.tenants if one.missing_since is None] or list(state.tenants)
+    progress.step("copy", bytes=sum(one.content.size_bytes for one in tenants))
     exports: list[TenantExport] = []
     with place_for_tenants(directory, owner):
-        for export in _copy_all(state.tenants, source, directory, owner):
+        for export in _copy_all(tenants, source, directory, owner):
             exports.append(export)
             progress.advance(0, sum(one.size_bytes for one in exports))
         publish(directory, [tenant_directory(export.tenant) for export in exports])

@@ -93,9 +93,7 @@ def _run(sender: Any, parent: int, work: Callable[[Any], Iterable[Any]], share: 
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         return
-    # The parent's handlers would clear up what is the parent's; it ends its workers itself.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
+    # Ctrl-C reaches every process of the terminal; the parent ends its workers itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         for result in work(share):

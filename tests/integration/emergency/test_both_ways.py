@@ -7,14 +7,22 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.baileys.resilience.plugins.module_utils.emergency.journal import read_journal
+from ansible_collections.baileys.resilience.plugins.module_utils.emergency import sources
+from ansible_collections.baileys.resilience.plugins.module_utils.emergency.journal import (
+    Journal,
+    journal_path,
+    read_journal,
+    write_journal,
+)
 from ansible_collections.baileys.resilience.plugins.module_utils.emergency.rollback import preview_rollback, roll_back
 from ansible_collections.baileys.resilience.plugins.module_utils.emergency.rollforward import (
     preview_rollforward,
@@ -139,6 +147,9 @@ def test_with_the_database_gone_and_only_a_backup(make_host) -> None:
     outcome = roll_back(host.request(options={"connections": 2}))
     assert outcome.journal is not None
     assert outcome.journal.data["kind"] == "backup"
+    # The moment that the backup shows, not that of the server it was restored into.
+    (manifest,) = host.backups.glob("daily/*.manifest.json")
+    assert json.loads(manifest.read_text())["snapshot_at"].startswith(outcome.journal.data["snapshot_at"][:-1])
     assert host.side() == "files"
     assert host.service.digests("loaded_digest") == held
 
@@ -209,6 +220,98 @@ def test_both_sides_come_back_after_a_reboot(make_host) -> None:
     roll_forward(host.request())
     (saved,) = saved_processes(host.pm2, WHATSAPP)
     assert saved.cwd == str(host.service.checkout)
+
+
+def test_a_service_that_a_boot_has_brought_back_to_the_database_is_exported_again(make_host) -> None:
+    """The journal says that it was being started on files; PM2 has it on the database, which is newer by now."""
+    host = make_host()
+    roll_back(host.request())
+    host.back_up()
+    roll_forward(host.request())
+    journal = killed_while_connecting(host)
+    # What a boot does: PM2 starts what it had saved, the service on the database. Some messages later:
+    host.service.wait_for_writes(3)
+    host.service.control("hold-writes")
+    written = host.service.status()["writes"]
+    host.service.wait(lambda now: now["writes"] == written, "it goes on writing")
+    outcome = roll_back(host.request())
+    assert outcome.plan is not None, journal
+    assert host.side() == "files"
+    assert host.service.digests("loaded_digest") == in_database(host)
+
+
+def killed_while_connecting(host: Host) -> Journal:
+    """The journal of a rollback that was killed while it waited for the connection, and nothing else of it."""
+    outcome = preview_rollback(host.request())
+    journal = Journal(
+        direction="rollback",
+        phase="connecting",
+        started_at="2026-11-25T03:00:00Z",
+        original=asdict(outcome.plan.original),
+        emergency=asdict(outcome.plan.emergency),
+        was_running=True,
+        commit=outcome.plan.commit.sha,
+        release="worktree",
+        code_directory=str(host.emergency_checkout),
+        sessions_directory=str(host.service.sessions),
+        data={"kind": "database", "what": "live database"},
+    )
+    return write_journal(str(host.state), SOURCE, journal)
+
+
+def test_a_service_that_somebody_has_started_on_the_database_meanwhile_is_not_overwritten(make_host) -> None:
+    """A deploy, say. What it writes there is newer than the files."""
+    host = make_host(WRITE_MS="600000")
+    roll_back(host.request())
+    host.back_up()
+    command(host.pm2, "delete", WHATSAPP)
+    command(host.pm2, "start", str(host.service.checkout / "ecosystem.config.cjs"), "--only", WHATSAPP)
+    host.wait_until_connected("postgresql")
+    for move in (roll_back, roll_forward):
+        with pytest.raises(ResilienceError, match="PM2 runs it otherwise now"):
+            move(host.request())
+    assert host.side() == "postgresql"
+
+
+def test_files_that_do_not_run_are_not_said_to_run(make_host) -> None:
+    host = make_host(WRITE_MS="600000")
+    roll_back(host.request())
+    command(host.pm2, "stop", WHATSAPP)
+    with pytest.raises(ResilienceError, match="does not run now"):
+        roll_back(host.request())
+    host.back_up()
+    # Its files are what is current all the same.
+    roll_forward(host.request())
+    assert host.side() == "postgresql"
+
+
+@pytest.mark.parametrize("lost", ["journal", "state"])
+def test_without_its_journal_a_rollback_does_not_go_by_the_stale_database(make_host, lost: str) -> None:
+    host = make_host(WRITE_MS="600000")
+    roll_back(host.request())
+    if lost == "journal":
+        Path(journal_path(str(host.state), SOURCE)).unlink()
+    else:
+        host.state.rename(host.directory / "lost")
+    with pytest.raises(ResilienceError, match="the sessions belong to the files"):
+        roll_back(host.request(options={"checkout": str(host.emergency_checkout), "release": "checkout"}))
+    assert host.side() == "files"
+
+
+def test_a_hanging_database_is_as_good_as_gone(make_host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = make_host(WRITE_MS="600000")
+    host.refresh_standby()
+    monkeypatch.setattr(sources, "ANSWER_SECONDS", 2.0)
+    pid = host.database.server.pid
+    backends = [int(name) for name in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    try:
+        for process in (pid, *backends):
+            os.kill(process, signal.SIGSTOP)
+        plan = preview_rollback(host.request(settings=host.settings(connect_timeout="2"))).plan
+    finally:
+        for process in (*backends, pid):
+            os.kill(process, signal.SIGCONT)
+    assert plan.chosen.kind == "standby"
 
 
 def test_files_are_the_services_alone(make_host) -> None:

@@ -100,6 +100,8 @@ def test_what_baileys_wrote_comes_back(server18, make_database, tmp_path, oracle
     read_creds, read_keys = oracle.read(tmp_path / "again" / ONE, ids_of(expected))
     assert read_keys == expected
     assert read_creds == {**creds, "nextPreKeyId": 33}
+    if store.layout.escaped_ids:
+        assert not any(set(row[store.layout.id_column]) & set("/:") for row in store.rows())
 
 
 def test_ids_that_a_file_name_cannot_tell_come_back_by_what_the_database_has(server18, make_database, tmp_path, oracle):

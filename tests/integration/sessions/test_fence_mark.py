@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -61,6 +62,20 @@ def test_a_mark_is_left_read_and_cleared(database: TestDatabase) -> None:
         assert read_mark(connection, LAYOUT) is None
         assert clear_mark(connection, LAYOUT) is None, "once more does no harm"
     assert database.execute("SELECT relname FROM pg_class WHERE relname = 'baileys_resilience_fence'") == []
+
+
+def test_a_dump_that_holds_the_mark_holds_up_nobody(database: TestDatabase) -> None:
+    with connected(database) as connection, connected(database) as dump:
+        mark_database(connection, LAYOUT, "app", FENCE)
+        with dump.cursor() as cursor:
+            cursor.execute("LOCK TABLE baileys_resilience_fence IN ACCESS SHARE MODE")
+        started = time.monotonic()
+        warning = clear_mark(connection, LAYOUT)
+        assert time.monotonic() - started < 10
+        assert warning is not None
+        assert "because something reads it" in warning
+        # It stays, and says that nobody need stop for it.
+        require_unmarked(connection, LAYOUT, "test")
 
 
 def test_the_last_mark_is_the_only_one(database: TestDatabase) -> None:

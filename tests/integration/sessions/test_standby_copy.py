@@ -139,11 +139,13 @@ def test_a_session_that_is_refreshed_while_it_is_copied_is_copied_again(
     }
 
 
-def test_a_session_that_the_database_has_no_more_comes_too(standby: Standby, tmp_path: Path) -> None:
+def test_a_session_that_the_database_has_no_more_stays_out(standby: Standby, tmp_path: Path) -> None:
+    """WhatsApp would refuse it, and the whole service would count as refused."""
     standby.database.execute("DELETE FROM whatsapp_keys WHERE company_id = 'gamma'")
     standby.database.execute("DELETE FROM whatsapp_auth WHERE company_id = 'gamma'")
     standby.refresh()
-    assert {one.tenant for one in copy(standby, tmp_path / "sessions").tenants} == set(TENANTS)
+    assert {one.tenant for one in copy(standby, tmp_path / "sessions").tenants} == set(TENANTS) - {"gamma"}
+    assert not (tmp_path / "sessions" / "gamma").exists()
 
 
 def test_they_are_given_to_the_user_of_the_service(standby: Standby, tmp_path: Path) -> None:

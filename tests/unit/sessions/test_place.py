@@ -76,6 +76,22 @@ def test_another_error_of_the_exchange_is_told(tmp_path, monkeypatch):
     assert sorted(os.listdir(tmp_path)) == [".lock", "a"]
 
 
+def test_what_cannot_be_brought_to_the_disk_is_not_put_into_place(tmp_path, monkeypatch):
+    class BadDisk:
+        @staticmethod
+        def syncfs(_descriptor: int) -> int:
+            ctypes.set_errno(errno.EIO)
+            return -1
+
+    monkeypatch.setattr(place, "_libc", BadDisk)
+    make(tmp_path / "a", "first")
+    with place.place_for_tenants(str(tmp_path)):
+        make(Path(place.partial_path(str(tmp_path), "a")), "second")
+        with pytest.raises(ResilienceError, match="Input/output error"):
+            place.publish(str(tmp_path), ["a"])
+    assert content_of(tmp_path / "a") == "first"
+
+
 def test_an_unfinished_run_leaves_nothing(tmp_path):
     make(tmp_path / "a", "first")
 

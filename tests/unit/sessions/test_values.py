@@ -145,6 +145,11 @@ def test_bytes_beside_and_inside_what_only_looks_like_them():
         assert json.loads(text) == spelt(expected, "base64")
 
 
+def test_bytes_inside_what_begins_as_bytes_do():
+    value = {"data": ["x", {"data": [1, 2], "type": "Buffer"}, 3], "type": "Buffer"}
+    assert json.loads(normalise(jsonb(value), jsonb=True))["data"][1] == spelt(b"\1\2", "base64")
+
+
 def test_bytes_of_every_length_and_value():
     for size in (0, 1, 9, 10, 11, 100, 1000, 2049):
         data = bytes(number % 256 for number in range(size))

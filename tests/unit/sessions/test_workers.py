@@ -67,6 +67,14 @@ def test_a_crash_is_told_and_shows_no_value(capfd):
     assert "secret" not in "".join(capfd.readouterr())
 
 
+def test_ctrl_c_is_left_to_the_parent():
+    def work(share):
+        os.kill(os.getpid(), signal.SIGINT)
+        yield share
+
+    assert list(in_processes(["a"], work)) == ["a"]
+
+
 def test_a_killed_parent_takes_its_workers_along():
     program = """
         import os, time
