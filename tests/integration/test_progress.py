@@ -142,7 +142,8 @@ def test_one_line_that_is_rewritten_and_gone_in_the_end(slow):
     assert len(lines) >= 2, sent
     percents = [int(line.partition("%")[0].rpartition(" ")[2]) for line in lines]
     assert percents == sorted(percents)
-    assert 5 < percents[0] < percents[-1] < 100
+    # On a busy machine the first look may come before anything is done.
+    assert 0 <= percents[0] < percents[-1] < 100
     assert all(line.startswith("app: restore  ") for line in lines)
     assert "█" in lines[-1]
     assert " of 40 tables  " in lines[0]
