@@ -5,13 +5,15 @@ PYTHON := .venv/bin/python
 GATES := $(PYTHON) -m scripts.gates
 # More arguments for pytest and the benchmarks: make unit ARGS='-k retention -x', make bench ARGS='--quick'
 ARGS ?=
+# One scenario of molecule/ instead of all: make molecule SCENARIO=default
+SCENARIO ?=
 # Two at a time: much of a test is waiting for a server or a program.
 PYTEST := $(PYTHON) -m pytest --quiet --numprocesses 2 --dist loadfile $(ARGS)
 
 .DEFAULT_GOAL := help
 # The targets share .cache and the processors; the gates spread themselves over the latter.
 .NOTPARALLEL:
-.PHONY: help demo demo-clean test gates lint sanity importer build unit integration faults test-long bench \
+.PHONY: help demo demo-clean test gates lint sanity importer build unit integration faults molecule test-long bench \
 	format lock venv venv-base clean distclean
 
 help: ## show this list
@@ -27,7 +29,7 @@ demo-clean: venv-base ## stop the demo's server and remove all that the demo mad
 
 ##  For those who work on it
 
-test: gates unit integration faults ## everything that CI runs
+test: gates unit integration faults molecule ## everything that CI runs
 
 lint: venv ## ruff, mypy, ansible-lint, yamllint, shellcheck, antsibull-docs, antsibull-changelog
 	@$(GATES) lint
@@ -53,6 +55,9 @@ integration: venv ## tests against real PostgreSQL servers
 
 faults: venv ## tests in which something breaks at the worst moment
 	@$(PYTEST) tests/faults
+
+molecule: venv ## hosts in containers: from bare to protected, the client, the emergency (root; SCENARIO=default)
+	@$(PYTHON) -m scripts.molecule $(SCENARIO)
 
 test-long: venv ## backup and drill of databases that take minutes, with their figures
 	@$(PYTHON) -m pytest --quiet -s $(ARGS) tests/long

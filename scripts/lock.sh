@@ -27,3 +27,5 @@ pin() {
 pin requirements/base.in --output-file requirements/base.txt
 # The same versions in both, so that the tests see what the demo runs.
 pin requirements/test.in --constraint requirements/base.txt --output-file requirements/test.txt
+# What the role `runner` installs on hosts: the versions that the tests have run with.
+pin requirements/runner.in --constraint requirements/base.txt --output-file roles/runner/files/requirements.txt

@@ -104,6 +104,16 @@ pm2_home:
   returned: success
   type: str
   sample: /home/app/.pm2
+program:
+  description: The program C(pm2).
+  returned: success
+  type: str
+  sample: /usr/local/bin/pm2
+path:
+  description: The E(PATH) that PM2's daemon and its apps are started with.
+  returned: success
+  type: str
+  sample: /usr/bin:/usr/local/bin:/usr/local/sbin:/usr/sbin:/sbin:/bin
 """
 
 from typing import Any

@@ -129,6 +129,42 @@ def test_one_source_that_fails_stops_no_other(make_site, databases, tmp_path):
     }
 
 
+def test_five_sources_of_three_hosts_one_of_them_unreachable(make_site, databases, tmp_path):
+    one, other = databases
+    site = make_site(
+        {
+            "alpha": {"first": login_to(one), "second": login_to(other)},
+            "beta": {"third": {**login_to(one), "login_port": 1}, "fourth": login_to(one)},
+            "gamma": {"fifth": login_to(other)},
+        }
+    )
+    played = site.play(BY_NAME)
+    assert played.rc == 2, played
+    assert set(manifests(tmp_path)) == {"alpha/first", "alpha/second", "beta/fourth", "gamma/fifth"}
+    assert "failed: [beta] (item=third)" in played.output
+    assert "localhost" in status(tmp_path / "beta")["third"]["reason"]
+    assert played.output.count("failed: [") == 1
+
+
+def test_a_host_that_is_unreachable_is_named_and_the_others_are_backed_up(make_site, databases, tmp_path):
+    one, other = databases
+    site = make_site(
+        {
+            "alpha": {"first": login_to(one), "second": login_to(other)},
+            "beta": {"third": login_to(one), "fourth": login_to(one)},
+            "gamma": {"fifth": login_to(other)},
+        }
+    )
+    (tmp_path / "host_vars").mkdir()
+    # Nothing listens there.
+    gone = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+    (tmp_path / "host_vars" / "gamma.yml").write_text(json.dumps(gone))
+    played = site.play(BY_NAME)
+    assert played.rc == 4, played
+    assert set(manifests(tmp_path)) == {"alpha/first", "alpha/second", "beta/third", "beta/fourth"}
+    assert "unreachable=1" in next(line for line in played.output.splitlines() if line.startswith("gamma "))
+
+
 def test_a_host_without_sources_fails_and_the_other_goes_on(make_site, databases, tmp_path):
     one, _other = databases
     site = make_site({"alpha": {}, "beta": {"only": login_to(one)}})

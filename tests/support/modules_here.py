@@ -14,8 +14,9 @@ import io
 import json
 from collections.abc import Mapping
 from typing import Any
+from unittest import mock
 
-from ansible.module_utils import basic
+from ansible.module_utils import _internal, basic
 from ansible.module_utils.common import warnings
 
 from tests.support.playbooks import MODULES
@@ -27,7 +28,9 @@ def run_here(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     basic._ANSIBLE_PROFILE = "legacy"
     warnings._global_warnings.clear()
     output = io.StringIO()
-    with contextlib.redirect_stdout(output), contextlib.suppress(SystemExit):
+    # Where another test has a plugin of the controller, a module's warnings would go to its terminal.
+    on_host = mock.patch.object(_internal, "is_controller", False)
+    with on_host, contextlib.redirect_stdout(output), contextlib.suppress(SystemExit):
         importlib.import_module(f"{MODULES}.{name}").main()
     said = list(warnings.get_warning_messages())
     result: dict[str, Any] = json.loads(output.getvalue())

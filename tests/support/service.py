@@ -101,8 +101,18 @@ class Service:
 def make_service(directory: Path, database: TestDatabase, **settings: str) -> Service:
     """Make the application below `directory`, on this database. `settings` go into its `.env`."""
     checkout, state = directory / "app", directory / "state"
-    for path in (checkout, state, state / "control"):
+    for path in (state, state / "control"):
         path.mkdir()
+    head, tagged = make_checkout(checkout)
+    (checkout / "node_modules").symlink_to(packages())
+    service = Service(checkout, state, head, tagged)
+    _write_env(service, database, settings)
+    return service
+
+
+def make_checkout(checkout: Path) -> tuple[str, str]:
+    """Make the git repository alone; returns the commit it stands at, and the one behind the tag."""
+    checkout.mkdir()
     git(checkout, "init", "--quiet", "--initial-branch", "main")
     _write_code(checkout, MANIFEST_DIRECTORY / "at_tag")
     git(checkout, "add", ".")
@@ -112,11 +122,12 @@ def make_service(directory: Path, database: TestDatabase, **settings: str) -> Se
     (checkout / "auth_files.mjs").unlink()
     _write_code(checkout)
     git(checkout, "commit", "--quiet", "--all", "--message", "Remove the code on files")
-    packages = node.packages(MANIFEST_DIRECTORY)
-    (checkout / "node_modules").symlink_to(packages / "node_modules")
-    service = Service(checkout, state, git(checkout, "rev-parse", "HEAD").strip(), tagged)
-    _write_env(service, database, settings)
-    return service
+    return git(checkout, "rev-parse", "HEAD").strip(), tagged
+
+
+def packages() -> Path:
+    """The directory `node_modules` that the application needs. Raises node.NodeError."""
+    return node.packages(MANIFEST_DIRECTORY) / "node_modules"
 
 
 def _write_code(checkout: Path, *others: Path) -> None:

@@ -53,8 +53,8 @@ class Stub(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, script: tuple[Answer, ...]) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, script: tuple[Answer, ...], address: tuple[str, int] = ("127.0.0.1", 0)) -> None:
+        super().__init__(address, _Handler)
         self.script = list(script or (OK,))
         self.received: list[Received] = []
         self.lock = threading.Lock()

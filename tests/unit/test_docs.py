@@ -35,6 +35,16 @@ REPORTING = documents.read(ROOT / "docs/reporting.md")
 EXAMPLE = ROOT / "inventories/example"
 MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.py"))
 DOCUMENT_IDS = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
+# Modules that are not about a source, whatever their options are called.
+NO_SOURCE = (
+    "apt_packages",
+    "dotenv",
+    "pm2_app",
+    "pm2_app_info",
+    "private_directories",
+    "runner_release",
+    "session_standby_info",
+)
 # What the playbooks set by themselves, to what the run is about.
 NOT_A_SETTING = {("notify", "job"), ("notify", "results"), ("notify", "host")}
 
@@ -88,7 +98,7 @@ def settings() -> dict[str, tuple[list[str], str, str]]:
     for key, variable, default, meaning, option in SETTINGS.rows("A source"):
         assert meaning, key
         found["source." + literals(key)[0]] = (literals(variable), default, option)
-    for section in ("What a run is about", "A restore", "An emergency", "Reporting"):
+    for section in ("What a run is about", "A host", "A restore", "An emergency", "Reporting"):
         for variable, default, meaning, option in SETTINGS.rows(section):
             assert meaning, variable
             found[literals(variable)[0]] = (literals(variable), default, option)
@@ -129,7 +139,8 @@ def test_a_setting_sets_the_option_it_says_with_the_default_it_says(
     if not options:
         assert not re.fullmatch("`[a-z_]+`", option_cell), "no task sets such an option from it"
         literal = playbook_variables.variables()[name]
-        assert literal is None or default == f"`{literal}`"
+        # Jinja and YAML write a Boolean each in their own way.
+        assert literal is None or default.casefold() == f"`{literal}`".casefold()
         return
     assert {option.name for option in options} == {option_cell.strip("`")}
     if name.startswith("source."):
@@ -162,7 +173,7 @@ def test_the_options_that_no_variable_sets_are_listed() -> None:
     for module in MODULES:
         by_playbook = {option.name for option in playbook_variables.options() if option.module == module}
         rest = set(specification(module)) - by_playbook
-        if not by_playbook and module not in ("pm2_app", "pm2_app_info", "dotenv", "session_standby_info"):
+        if not by_playbook and module not in NO_SOURCE:
             # The row refers to the table of a source for those it has in common with pg_backup.
             for fragment in ("connection", "session_store", "state"):
                 rest -= set(_documentation(ROOT / f"plugins/doc_fragments/{fragment}.py")["options"])
@@ -210,7 +221,8 @@ def test_names_of_the_collection_exist(path: Path) -> None:
         for code in documents.all_code(documents.read(path))
         for name in re.findall(r"\bbaileys\.resilience\.(\w+)", code)
     }
-    assert used <= playbooks | filters | set(MODULES)
+    roles = {path.name for path in (ROOT / "roles").iterdir()}
+    assert used <= playbooks | filters | set(MODULES) | roles
 
 
 def test_the_readme_lists_every_playbook_and_module() -> None:
@@ -218,7 +230,8 @@ def test_the_readme_lists_every_playbook_and_module() -> None:
         name.removeprefix("baileys.resilience.") for row in README.rows("What is in it") for name in literals(row[0])
     }
     playbooks = {path.stem for path in (ROOT / "playbooks").glob("*.yml")}
-    assert listed == playbooks | set(MODULES)
+    roles = {path.name for path in (ROOT / "roles").iterdir()}
+    assert listed == playbooks | set(MODULES) | roles
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=DOCUMENT_IDS)
@@ -240,10 +253,17 @@ def test_error_messages_name_sections_that_exist() -> None:
     assert set(named) <= set(README.headings)
 
 
+@cache
+def role_variables() -> frozenset[str]:
+    """The variables that the roles say they take."""
+    specifications = [yaml.safe_load(path.read_text()) for path in ROOT.glob("roles/*/meta/argument_specs.yml")]
+    return frozenset(name for role in specifications for name in role["argument_specs"]["main"]["options"])
+
+
 def known_variables(host: dict[str, Any]) -> None:
     """Every variable of a host is Ansible's own or one that the playbooks read; so is every key of a source."""
     names = {name for name in host if not name.startswith("ansible_")}
-    assert names <= set(playbook_variables.variables())
+    assert names <= set(playbook_variables.variables()) | role_variables()
     assert host["backup_sources"]
     for source in host["backup_sources"]:
         assert "name" in source

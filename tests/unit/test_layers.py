@@ -21,7 +21,7 @@ UTILS = f"{COLLECTION}.plugins.module_utils"
 
 # What each part may import besides itself. Parts of one level do not know each other; above all, `backup`
 # knows nothing of `sessions`: a database without WhatsApp in it is served just as well.
-_FEATURES = {"backup", "sessions", "health", "offsite", "processes"}
+_FEATURES = {"backup", "sessions", "health", "offsite", "processes", "runner"}
 _ALL_FEATURES = _FEATURES | {"restore", "drill", "emergency"}
 _BELOW_FEATURES = {"postgres", "reporting", "system"}
 ALLOWED: dict[str, set[str]] = {
@@ -39,9 +39,10 @@ ALLOWED: dict[str, set[str]] = {
     "emergency_module": {"ansible_module"} | _ALL_FEATURES | _BELOW_FEATURES,
     "modules": {"ansible_module", "emergency_module"} | _ALL_FEATURES | _BELOW_FEATURES,
     # What runs on the controller, around a module.
-    "action": {"plugin_utils"},
+    "action": {"plugin_utils", "system"},
     "plugin_utils": {"reporting", "system"},
-    "filter": {"reporting", "system"},
+    # One reading of cron: what PM2 refuses, a timer is not given either.
+    "filter": {"processes", "reporting", "system"},
     "doc_fragments": set(),
 }
 # The only parts that know they are run by Ansible. Everything else is the core.

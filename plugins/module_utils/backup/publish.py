@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Callable
 
 from ..system.errors import ResilienceError
-from ..system.files import explain_os_error, fsync_directory, private_directory, remove_tree_or_file
+from ..system.files import explain_os_error, fsync_directory, inherited_owner, private_directory, remove_tree_or_file
 from .describe import Manifest, manifest_path, write_manifest
 from .naming import PARTIAL_SUFFIX
 
@@ -76,9 +76,18 @@ def _publish_one(partial: str, path: str, manifest: Manifest) -> None:
     if os.path.isdir(partial):
         # pg_dump syncs its files; the directory's own names are ours to make durable.
         fsync_directory(partial)
+        _leave_to_owner(partial)
     write_manifest(path, manifest)
     os.rename(partial, path)
     fsync_directory(os.path.dirname(path))
+
+
+def _leave_to_owner(directory: str) -> None:
+    """What pg_dump itself made as root goes to the owner of the tier."""
+    owner = inherited_owner(directory)
+    if owner is not None:
+        for path in (*(os.path.join(directory, name) for name in os.listdir(directory)), directory):
+            os.chown(path, *owner, follow_symlinks=False)
 
 
 def _link(path: str, link: str, manifest: Manifest) -> None:

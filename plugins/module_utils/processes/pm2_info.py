@@ -27,6 +27,8 @@ def survey(pm2: Pm2, name: str | None = None) -> dict[str, Any]:
         "saved_private": is_private(pm2),
         "daemon": _daemon(pm2),
         "pm2_home": pm2.home,
+        "program": pm2.program,
+        "path": pm2.path,
     }
 
 

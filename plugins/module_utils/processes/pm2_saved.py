@@ -115,8 +115,9 @@ def _copy_path(pm2: Pm2) -> str:
 
 
 def _brought_back(entries: list[dict[str, Any]]) -> list[tuple[AppSpec, bool]]:
-    """What a boot makes of these entries, without what every second changes."""
-    return [(spec_of([process]), process.running) for process in _processes(entries)]
+    """What a boot makes of these entries, in whatever order they stand, without what every second changes."""
+    processes = sorted(_processes(entries), key=lambda process: process.name)
+    return [(spec_of([process]), process.running) for process in processes]
 
 
 def _processes(entries: list[dict[str, Any]], name: str | None = None) -> list[Process]:

@@ -19,7 +19,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
 from ..system.errors import ResilienceError
-from ..system.files import PRIVATE_DIRECTORY_MODE, PRIVATE_FILE_MODE, explain_os_error
+from ..system.files import PRIVATE_DIRECTORY_MODE, PRIVATE_FILE_MODE, explain_os_error, inherited_owner
 from .layout import CREDS
 from .names import CREDS_FILE, file_name_pattern
 from .reuse import earlier_files
@@ -125,6 +125,7 @@ def write_files(
     # For all of them at once: it is a call less for each of a hundred thousand files.
     umask = os.umask(0o077)
     try:
+        owner = owner or inherited_owner(path)
         os.mkdir(path, PRIVATE_DIRECTORY_MODE)
         directory = open_directory(path)
         try:
@@ -248,7 +249,8 @@ def write_manifest(path: str, manifest: Manifest, owner: Owner | None = None) ->
     try:
         directory = open_directory(path)
         try:
-            _write_file(directory, MANIFEST_FILE, text.encode(), None, owner)
+            left_to = owner or inherited_owner(os.path.join(path, MANIFEST_FILE))
+            _write_file(directory, MANIFEST_FILE, text.encode(), None, left_to)
         finally:
             os.close(directory)
     except OSError as error:

@@ -5,6 +5,9 @@
 """Private files: 0700 directories, 0600 files, replaced as a whole or not at all.
 
 ``AnsibleModule.atomic_move`` is not used for secrets: it gives a new file the mode 0644.
+
+What root makes in a directory of another user is given to that user, who could not read, replace or remove it
+otherwise: a backup by hand as root and the jobs of a service user share their directories.
 """
 
 from __future__ import annotations
@@ -51,7 +54,8 @@ def free_bytes(path: str) -> int | None:
 def private_directory(path: str) -> bool:
     """Make ``path`` (and missing parents) a 0700 directory; tell whether anything changed.
 
-    Refuses a symbolic link, and a directory of another user: whoever owns it could swap the archives.
+    Refuses a symbolic link, and a directory of another user, who could swap the archives. Root takes one that only root
+    can have put there: a service user's.
     """
     try:
         status = os.lstat(path)
@@ -60,9 +64,9 @@ def private_directory(path: str) -> bool:
         if not os.path.isdir(parent):
             private_directory(parent)
         try:
-            # mkdir with the mode, under any umask: 0700 has no bits a sane umask would take.
             os.mkdir(path, PRIVATE_DIRECTORY_MODE)
-            os.chmod(path, PRIVATE_DIRECTORY_MODE)
+            # An umask may have taken even the owner's rights.
+            _make_private(path, inherited_owner(path))
         except FileExistsError:
             return private_directory(path)
         except OSError as error:
@@ -74,10 +78,42 @@ def private_directory(path: str) -> bool:
     if stat.S_IMODE(status.st_mode) == PRIVATE_DIRECTORY_MODE:
         return False
     try:
-        os.chmod(path, PRIVATE_DIRECTORY_MODE)
+        _make_private(path, None)
     except OSError as error:
         raise explain_os_error(error, path, "make private the directory") from error
     return True
+
+
+def inherited_owner(path: str) -> tuple[int, int] | None:
+    """The user and group that something root makes at ``path`` belongs to: those of its directory.
+
+    None where they are this process's own. Raises OSError.
+    """
+    if os.geteuid() != 0:
+        return None
+    status = os.stat(os.path.dirname(os.path.abspath(path)))
+    return (status.st_uid, status.st_gid) if status.st_uid != 0 else None
+
+
+def leave_to_owner(descriptor: int, path: str) -> None:
+    """Give a file that was just made at ``path`` to the owner of its directory. Raises OSError."""
+    owner = inherited_owner(path)
+    if owner is not None:
+        os.fchown(descriptor, *owner)
+
+
+def _make_private(path: str, owner: tuple[int, int] | None) -> None:
+    if os.geteuid() != 0:
+        os.chmod(path, PRIVATE_DIRECTORY_MODE)
+        return
+    # By its descriptor: in a directory of another user a name may come to stand for something of root's.
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        os.fchmod(descriptor, PRIVATE_DIRECTORY_MODE)
+        if owner is not None:
+            os.fchown(descriptor, *owner)
+    finally:
+        os.close(descriptor)
 
 
 def _refuse_foreign_directory(path: str, status: os.stat_result) -> None:
@@ -86,7 +122,7 @@ def _refuse_foreign_directory(path: str, status: os.stat_result) -> None:
             "{} is not a directory{}".format(path, " but a symbolic link" if stat.S_ISLNK(status.st_mode) else ""),
             remedy="Name the real directory, or move what is there out of the way.",
         )
-    if status.st_uid != os.geteuid():
+    if status.st_uid != os.geteuid() and not _placed_by_root(path, status):
         raise ResilienceError(
             "%s belongs to the user with id %d, and this runs as %d" % (path, status.st_uid, os.geteuid()),
             remedy="Run as the owner of the directory, or change its owner.",
@@ -97,6 +133,13 @@ def _refuse_foreign_directory(path: str, status: os.stat_result) -> None:
             f"{path} is a directory that everybody shares",
             remedy="Name a directory of its own below it.",
         )
+
+
+def _placed_by_root(path: str, status: os.stat_result) -> bool:
+    if os.geteuid() != 0:
+        return False
+    parent = os.stat(os.path.dirname(os.path.abspath(path)))
+    return parent.st_uid in (0, status.st_uid) and not parent.st_mode & stat.S_IWOTH
 
 
 def create_private(path: str) -> int:
@@ -112,6 +155,7 @@ def create_private(path: str) -> int:
     try:
         # The umask may have taken even the owner's rights.
         os.fchmod(descriptor, PRIVATE_FILE_MODE)
+        leave_to_owner(descriptor, path)
     except OSError as error:
         os.close(descriptor)
         os.unlink(path)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 
 from .errors import LockedError
-from .files import PRIVATE_FILE_MODE, explain_os_error
+from .files import PRIVATE_FILE_MODE, explain_os_error, leave_to_owner
 
 POLL_SECONDS = 0.1
 
@@ -30,7 +30,7 @@ def exclusive_lock(path: str, timeout: float) -> Iterator[int]:
     Raises LockedError when another run still holds the lock after ``timeout`` seconds.
     """
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, PRIVATE_FILE_MODE)
+        descriptor = _open(path)
     except OSError as error:
         raise explain_os_error(error, path, "open the lock").at_stage("lock") from error
     try:
@@ -61,6 +61,20 @@ def lock_for(path: str, timeout: float, dry_run: bool) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _open(path: str) -> int:
+    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, PRIVATE_FILE_MODE)
+    except FileExistsError:
+        return os.open(path, flags)
+    try:
+        leave_to_owner(descriptor, path)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _sign(descriptor: int) -> None:

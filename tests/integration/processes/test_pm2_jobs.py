@@ -84,6 +84,13 @@ def test_the_module_registers_once_and_runs_nothing(pm2, module, job):
     assert [entry["pm2_env"]["status"] for entry in listed(pm2)] == ["stopped"]
 
 
+def test_several_jobs_one_after_the_other_are_saved_once(pm2, module, job):
+    names = ["job", "another", "third"]
+    for changed in (True, False, False):
+        results = [module(state="present", **{**job.options(), "name": name}) for name in names]
+        assert [(result["changed"], result["saved"]) for result in results] == [(changed, changed)] * 3
+
+
 def test_a_new_schedule_changes_only_the_schedule(pm2, module, job):
     module(state="present", **job.options())
     before = spec_of(list_processes(pm2))

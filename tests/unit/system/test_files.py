@@ -153,7 +153,9 @@ class TestPrivateDirectory:
         path = tmp_path / "d"
         if call == "chmod":
             path.mkdir(mode=0o755)
-        monkeypatch.setattr(os, call, failing(errno.EACCES))
+        # Root goes by the descriptor.
+        for name in (call, f"f{call}"):
+            monkeypatch.setattr(os, name, failing(errno.EACCES), raising=False)
         with pytest.raises(ResilienceError, match=f"Cannot {doing} {path}: Permission denied") as caught:
             files.private_directory(str(path))
         assert caught.value.remedy == f"Give the user this runs as write access to {path}, or choose another directory."
