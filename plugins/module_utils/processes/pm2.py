@@ -63,12 +63,13 @@ def find_pm2(user: str | None = None, home: str | None = None, program: str | No
     Raises MissingDependencyError when PM2 or Node.js is not installed, SettingsError when there is no such user or
     this process may not act for it.
     """
+    # First, so that a host without PM2 says so whoever it is asked for.
+    program = _find_program(program)
     entry = pwd.getpwuid(os.geteuid())
     account = None
     if user is not None and user != entry.pw_name:
         account, entry = _account(user), pwd.getpwnam(user)
     own_home = None if account else os.environ.get("PM2_HOME")
-    program = _find_program(program)
     return Pm2(
         program=program,
         node=_find_node(program),
