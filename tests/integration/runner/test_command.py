@@ -10,6 +10,7 @@ import pwd
 import re
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -218,4 +219,4 @@ class TestSelfCheck:
 
 
 def test_the_script_is_a_plain_shell_script(prefix: RunnerPrefix) -> None:
-    subprocess.run(["shellcheck", "--shell=sh", str(prefix.command)], check=True)
+    subprocess.run([str(Path(sys.prefix) / "bin" / "shellcheck"), "--shell=sh", str(prefix.command)], check=True)
