@@ -37,8 +37,10 @@ def _plain(data: Any) -> Any:
     # What a template hands over are Ansible's own kinds of numbers, texts, lists and dictionaries.
     if data is None or isinstance(data, bool):
         return data
-    if isinstance(data, (int, float)):
-        return int(data) if isinstance(data, int) else float(data)
+    if isinstance(data, int):
+        return int(data)
+    if isinstance(data, float):
+        return float(data)
     if isinstance(data, str):
         return _Text(data)
     if isinstance(data, Mapping):

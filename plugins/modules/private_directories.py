@@ -76,13 +76,12 @@ remedy:
 """
 
 import grp
-import pwd
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.baileys.resilience.plugins.module_utils.ansible_module import run_module
-from ansible_collections.baileys.resilience.plugins.module_utils.system.commands import Account
+from ansible_collections.baileys.resilience.plugins.module_utils.system.commands import Account, user_named
 from ansible_collections.baileys.resilience.plugins.module_utils.system.directories import ensure_directories
 from ansible_collections.baileys.resilience.plugins.module_utils.system.errors import SettingsError
 
@@ -90,11 +89,11 @@ from ansible_collections.baileys.resilience.plugins.module_utils.system.errors i
 def account_of(name: str, check_mode: bool) -> Account | None:
     """The user; None for one that check mode has not created. Raises SettingsError."""
     try:
-        entry = pwd.getpwnam(name)
-    except KeyError as error:
+        entry = user_named(name)
+    except SettingsError:
         if check_mode:
             return None
-        raise SettingsError(f"This host has no user {name}", remedy="Create the user first.") from error
+        raise
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
 
 

@@ -132,7 +132,6 @@ remedy:
 """
 
 import os
-import pwd
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -144,16 +143,8 @@ from ansible_collections.baileys.resilience.plugins.module_utils.runner.release 
     ReleaseRequest,
     bring_up,
 )
-from ansible_collections.baileys.resilience.plugins.module_utils.system.commands import Account
+from ansible_collections.baileys.resilience.plugins.module_utils.system.commands import Account, user_named
 from ansible_collections.baileys.resilience.plugins.module_utils.system.errors import SettingsError
-
-
-def account_of(name: str) -> pwd.struct_passwd:
-    """The user of this host. Raises SettingsError."""
-    try:
-        return pwd.getpwnam(name)
-    except KeyError as error:
-        raise SettingsError(f"This host has no user {name}", remedy="Create the user first.") from error
 
 
 def request_of(options: dict[str, Any], check_mode: bool) -> ReleaseRequest:
@@ -164,7 +155,7 @@ def request_of(options: dict[str, Any], check_mode: bool) -> ReleaseRequest:
             remedy="Call it by its full name, baileys.resilience.runner_release.",
         )
     # In check mode the user may be one that would have been created by now.
-    entry = None if check_mode else account_of(options["user"])
+    entry = None if check_mode else user_named(options["user"])
     is_other = entry is not None and entry.pw_uid != os.geteuid()
     return ReleaseRequest(
         directory=options["directory"],

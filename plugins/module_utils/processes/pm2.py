@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..system.commands import DEFAULT_PATH, Account, how_it_ended, minimal_environment, run
+from ..system.commands import DEFAULT_PATH, Account, how_it_ended, minimal_environment, run, user_named
 from ..system.errors import MissingDependencyError, ProgramFailedError, ResilienceError, SettingsError
 from ..system.files import PRIVATE_DIRECTORY_MODE, explain_os_error
 from ..system.lock import lock_for
@@ -80,10 +80,7 @@ def find_pm2(user: str | None = None, home: str | None = None, program: str | No
 
 
 def _account(user: str) -> Account:
-    try:
-        entry = pwd.getpwnam(user)
-    except KeyError as error:
-        raise SettingsError(f"This host has no user {user}", stage="settings", remedy="Correct the name.") from error
+    entry = user_named(user, remedy="Correct the name.", stage="settings")
     if os.geteuid() != 0:
         raise SettingsError(
             f"Only root may act for the user {user}",

@@ -16,7 +16,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .errors import MissingDependencyError, ProgramFailedError
+from .errors import MissingDependencyError, ProgramFailedError, SettingsError
 
 # What a PostgreSQL client may need of its surroundings; everything else stays behind.
 KEPT_VARIABLES = ("HOME", "PATH", "TMPDIR", "LD_LIBRARY_PATH", "KRB5CCNAME", "KRB5_CONFIG")
@@ -43,6 +43,14 @@ class Account:
     name: str
     uid: int
     gid: int
+
+
+def user_named(name: str, remedy: str = "Create the user first.", stage: str | None = None) -> pwd.struct_passwd:
+    """The user of this host with this name. Raises SettingsError."""
+    try:
+        return pwd.getpwnam(name)
+    except KeyError as error:
+        raise SettingsError(f"This host has no user {name}", stage=stage, remedy=remedy) from error
 
 
 def service_account(names: Sequence[str]) -> Account | None:
