@@ -5,17 +5,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 testinfra_hosts = ["app1", "keeper1"]
 
-USER = {"app1": "root", "keeper1": "resilience"}
 LOGS = "/var/log/baileys-resilience"
-
-
-@pytest.fixture
-def user(host) -> str:
-    return USER[host.backend.get_hostname()]
 
 
 def test_the_settings_are_for_the_user_of_the_jobs_alone(host, user) -> None:

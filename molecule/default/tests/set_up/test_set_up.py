@@ -5,21 +5,12 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 testinfra_hosts = ["app1", "keeper1"]
 
-USER = {"app1": "root", "keeper1": "resilience"}
-BACKUP_ROOT = {"app1": "/var/backups/postgresql", "keeper1": "/var/backups/postgresql/whatsapp"}
 # The password of the database, the bot's token and the key of Sentry, or what nothing else has in common with them.
 SECRETS = ("a>s|s?w%o", "AAEhBP0av28bzCjhdTvr4qqGz0mWcxOtZAU", "c0ffee00c0ffee00c0ffee00c0ffee00")
-
-
-@pytest.fixture
-def name(host) -> str:
-    return str(host.backend.get_hostname())
 
 
 def test_the_client_is_of_the_servers_version_and_no_server_runs(host) -> None:
@@ -34,13 +25,13 @@ def test_the_client_is_of_the_servers_version_and_no_server_runs(host) -> None:
     "path",
     ["/etc/baileys-resilience", "/var/log/baileys-resilience", "/var/lib/baileys-resilience", "backups"],
 )
-def test_only_the_user_of_the_jobs_sees_what_is_private(host, name, path) -> None:
-    path = BACKUP_ROOT[name] if path == "backups" else path
-    assert host.file(path).user == USER[name]
+def test_only_the_user_of_the_jobs_sees_what_is_private(host, user, backup_root, path) -> None:
+    path = backup_root if path == "backups" else path
+    assert host.file(path).user == user
     assert host.file(path).mode == 0o700
     # PM2 makes its log files itself, for all to read; nobody else gets as far as them.
     files = "" if path.startswith("/var/log") else "-o -type f ! -perm 600"
-    loose = host.check_output(f"find {path} '(' -type d ! -perm 700 {files} -o ! -user {USER[name]} ')' -print")
+    loose = host.check_output(f"find {path} '(' -type d ! -perm 700 {files} -o ! -user {user} ')' -print")
     assert loose == ""
 
 
@@ -54,11 +45,10 @@ def test_no_secret_stands_where_others_can_read_it(host) -> None:
         assert found.stdout == "", secret
 
 
-def test_what_was_made_first_is_a_verified_backup(host, name) -> None:
-    archives = host.file(f"{BACKUP_ROOT[name]}/daily").listdir()
-    manifests = [entry for entry in archives if entry.endswith(".manifest.json")]
-    assert len(manifests) == 1
-    manifest = json.loads(host.file(f"{BACKUP_ROOT[name]}/daily/{manifests[0]}").content_string)
+def test_what_was_made_first_is_a_verified_backup(host, backup_root, newest) -> None:
+    archives = host.file(f"{backup_root}/daily").listdir()
+    assert len([entry for entry in archives if entry.endswith(".manifest.json")]) == 1
+    manifest = newest()
     assert manifest["state"] in ("verified", "proven")
     assert {table["table"]: table["rows"] for table in manifest["tables"]} == {
         "whatsapp_auth": 1,
@@ -74,23 +64,26 @@ def test_the_host_runs_its_playbooks_itself(host) -> None:
     assert "ended after" in drilled.stdout
 
 
-def test_nobody_else_may_run_them(host, name) -> None:
+def test_nobody_else_may_run_them(host, user) -> None:
     refused = host.run("setpriv --reuid=nobody --regid=nogroup --clear-groups resilience backup")
     assert refused.rc == 77
-    assert f"run as {USER[name]}" in refused.stderr
+    assert f"run as {user}" in refused.stderr
 
 
-def test_a_failing_job_ends_non_zero_and_leaves_the_backups_alone(host, name) -> None:
-    before = host.check_output(f"find {BACKUP_ROOT[name]} -name 'backup-*' | sort")
+def test_a_failing_job_ends_non_zero_and_leaves_the_backups_alone(host, backup_root) -> None:
+    before = host.check_output(f"find {backup_root} -name 'backup-*' | sort")
     failed = host.run("resilience backup -e backup_min_size=1000000000")
     assert failed.rc == 2
     assert "min_size" in failed.stdout
-    assert host.check_output(f"find {BACKUP_ROOT[name]} -name 'backup-*' | sort") == before
+    assert host.check_output(f"find {backup_root} -name 'backup-*' | sort") == before
 
 
-def test_the_playbooks_of_the_controller_can_share_the_backups(host, name) -> None:
-    """Root from the controller, and then the user of the jobs, on the same files."""
+def test_root_and_the_user_of_the_jobs_share_backups_and_state(host, user, backup_root) -> None:
+    """As when the controller's root runs a playbook on them, and the user of the jobs does so afterwards."""
+    as_root = "env ANSIBLE_CONFIG=/etc/baileys-resilience/ansible.cfg /opt/baileys-resilience/current/venv/bin/"
+    host.run_expect([0], as_root + "ansible-playbook baileys.resilience.verify")
     # The scratch server of a drill refuses to run as root, so its files are those of an account without rights.
     state = "/var/lib/baileys-resilience -path '*/scratch/*' -prune -o"
-    owners = host.check_output(f"find {BACKUP_ROOT[name]} {state} -printf '%u\\n' | sort -u")
-    assert owners == USER[name]
+    owners = host.check_output(f"find {backup_root} {state} -printf '%u\\n' | sort -u")
+    assert owners == user
+    host.run_expect([0], "resilience verify")
