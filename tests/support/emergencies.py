@@ -163,22 +163,27 @@ class Host:
 
     def instances(self) -> list[int]:
         """Every process of the service there is, on whichever side, whether PM2 knows of it or not."""
-        found = []
+        found = {}
         for pid in pids_of(Path(self.pm2.home)):
+            # Asked before it is known to live: of a process that has gone since, nobody can say whose child it was.
+            parent = parent_of(pid)
             with contextlib.suppress(OSError):
                 if b"whatsapp.mjs" in Path("/proc", str(pid), "cmdline").read_bytes():
-                    found.append(pid)
+                    found[pid] = parent
         # What it starts looks like itself for the moment between fork and exec.
-        return [pid for pid in found if parent_of(pid) not in found]
+        return [pid for pid, parent in found.items() if parent not in found]
 
     @contextlib.contextmanager
     def never_two(self) -> Iterator[None]:
         """See at every moment of the block that the service runs at most once."""
-        most, ended = [0], threading.Event()
+        seen: list[str] = []
+        ended = threading.Event()
 
         def look() -> None:
             while not ended.is_set():
-                most[0] = max(most[0], len(self.instances()))
+                pids = self.instances()
+                if len(pids) > 1:
+                    seen.extend(map(_described, pids))
 
         watcher = threading.Thread(target=look)
         watcher.start()
@@ -187,7 +192,7 @@ class Host:
         finally:
             ended.set()
             watcher.join()
-        assert most[0] <= 1, f"{most[0]} instances of the service ran at the same time"
+        assert seen == [], "instances of the service that ran at the same time"
 
     def status(self, job: str) -> dict[str, Any]:
         """What the status file of a job says of the source."""
@@ -209,6 +214,15 @@ class Host:
     def others(self) -> dict[str, dict[str, Any]]:
         """What worker and API say of themselves: their process, commit, directory and settings."""
         return {name: self.service.status(name) for name in ("worker", "api")}
+
+
+def _described(pid: int) -> str:
+    """What can be said of a process; of one that has gone, its number."""
+    try:
+        words = Path("/proc", str(pid), "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+        return f"{pid}: {words.strip()}, child of {parent_of(pid)}, in {os.readlink(f'/proc/{pid}/cwd')}"
+    except OSError:
+        return f"{pid}: gone"
 
 
 def _aged(value: Any, by: timedelta) -> Any:
